@@ -1,0 +1,27 @@
+"""Every counter and histogram, named once."""
+
+from __future__ import annotations
+
+from prometheus_client import Counter, Gauge, Histogram
+
+REQUESTS = Counter("router_requests_total", "Requests by route and HTTP status.", ["route", "status"])
+REQUEST_SECONDS = Histogram(
+    "router_request_seconds",
+    "From the request's first byte to the end of its answer.",
+    ["route"],
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300),
+)
+FIRST_TOKEN_SECONDS = Histogram(
+    "router_first_token_seconds",
+    "From the request's first byte to the first output delta of a stream.",
+    buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60),
+)
+OPEN_STREAMS = Gauge("router_open_streams", "Streams being sent.", multiprocess_mode="livesum")
+TOKENS = Counter("router_tokens_total", "Tokens as the backend reported them.", ["model", "kind"])
+BACKEND_CALLS = Counter("router_backend_calls_total", "Calls to backends by outcome.", ["backend", "outcome"])
+CLIENT_DISCONNECTS = Counter("router_client_disconnects_total", "Clients that left before their answer's end.")
+STORE_ERRORS = Counter("router_store_errors_total", "Store operations that failed.", ["operation"])
+CHAIN_MISSING = Counter("router_chain_missing_total", "Deleted or expired ancestors skipped in chains.")
+INDEX_DROPPED = Counter("router_index_dropped_total", "Index entries that could not be handed to Redis.")
+INDEX_DRAINED = Counter("router_index_drained_total", "Index entries written to SQL.")
+INDEX_REJECTED = Counter("router_index_rejected_total", "Index entries that could not be read and were set aside.")

@@ -1,0 +1,174 @@
+"""Every error a client can be told: HTTP status, OpenAI type, code and param, and the one way to spell its body.
+
+Messages follow what the live API answers, where that is known, since clients match on them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+_encoder = msgspec.json.Encoder()
+
+
+class ApiError(Exception):
+    """Ends a request with `status` and a body of `{"error": {message, type, param, code}}`; `headers` go along."""
+
+    status = 500
+    type = "server_error"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str | None = None,
+        param: str | None = None,
+        headers: Sequence[tuple[str, str]] = (),
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.code = code
+        self.param = param
+        self.headers = tuple(headers)
+
+    def body(self) -> bytes:
+        error = {"message": self.message, "type": self.type, "param": self.param, "code": self.code}
+        return _encoder.encode({"error": error})
+
+
+class InvalidRequest(ApiError):
+    """The request cannot be served as it is; the message names what to change."""
+
+    status = 400
+    type = "invalid_request_error"
+
+
+class MissingParameter(InvalidRequest):
+    def __init__(self, param: str) -> None:
+        super().__init__(
+            f"Missing required parameter: '{param}'.", code="missing_required_parameter", param=param
+        )
+
+
+class UnsupportedParameter(InvalidRequest):
+    def __init__(self, message: str, param: str) -> None:
+        super().__init__(message, code="unsupported_parameter", param=param)
+
+
+class PreviousResponseNotFound(InvalidRequest):
+    """Also the answer for another project's response: its existence is nobody else's business."""
+
+    def __init__(self, response_id: str) -> None:
+        super().__init__(
+            f"Previous response with id '{response_id}' not found.",
+            code="previous_response_not_found",
+            param="previous_response_id",
+        )
+
+
+class InvalidChain(InvalidRequest):
+    """Stored links that cannot be a conversation: a cycle, a stranger's response, or too many of them."""
+
+    def __init__(self, response_id: str, reason: str) -> None:
+        super().__init__(
+            f"The conversation behind response '{response_id}' was refused: {reason}.",
+            code="invalid_chain",
+            param="previous_response_id",
+        )
+
+
+class ModelNotFound(InvalidRequest):
+    def __init__(self, model: str) -> None:
+        super().__init__(
+            f"The requested model '{model}' does not exist.", code="model_not_found", param="model"
+        )
+
+
+class Unauthorized(ApiError):
+    status = 401
+    type = "invalid_request_error"
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, code="invalid_api_key", headers=[("www-authenticate", "Bearer")])
+
+
+class NotFound(ApiError):
+    status = 404
+    type = "invalid_request_error"
+
+
+class ResponseNotFound(NotFound):
+    def __init__(self, response_id: str) -> None:
+        super().__init__(f"Response with id '{response_id}' not found.")
+
+
+class MethodNotAllowed(ApiError):
+    status = 405
+    type = "invalid_request_error"
+
+    def __init__(self, method: str, allowed: Sequence[str]) -> None:
+        super().__init__(
+            f"Method {method} is not allowed here. Use {' or '.join(allowed)}.",
+            code="method_not_allowed",
+            headers=[("allow", ", ".join(allowed))],
+        )
+
+
+class PayloadTooLarge(ApiError):
+    status = 413
+    type = "invalid_request_error"
+
+    def __init__(self, max_bytes: int) -> None:
+        super().__init__(
+            f"The request body is larger than {max_bytes} bytes. Send less, or raise max_body_bytes.",
+            code="request_too_large",
+            # The rest of the body is still on its way: this connection cannot carry another request.
+            headers=[("connection", "close")],
+        )
+
+
+class UnsupportedMediaType(ApiError):
+    status = 415
+    type = "invalid_request_error"
+
+    def __init__(self, content_type: str) -> None:
+        got = f"'{content_type}'" if content_type else "no content type"
+        super().__init__(
+            f"Send the request as 'content-type: application/json' (got {got}).",
+            code="unsupported_media_type",
+        )
+
+
+class RateLimited(ApiError):
+    status = 429
+    type = "rate_limit_error"
+
+
+class BackendError(ApiError):
+    """The backend failed, or said something that is no answer."""
+
+    status = 502
+
+
+class BackendUnavailable(BackendError):
+    """No connection, or the backend says that it cannot serve now."""
+
+    status = 503
+
+
+class BackendTimeout(BackendError):
+    status = 504
+
+
+class StoreUnavailable(ApiError):
+    """The configured store cannot be reached: said aloud, never an API that forgets."""
+
+    status = 503
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(
+            f"The response store is unavailable ({reason}). Nothing was stored; retry, or send store: false.",
+            code="store_unavailable",
+            headers=[("retry-after", "1")],
+        )

@@ -1,0 +1,174 @@
+"""The response object, its usage and its pieces, as clients receive them.
+
+Every key that OpenAI's or Open Responses' schema requires is always there, with the nullability both accept
+(a superset object is safe; a null where Open Responses wants a value is not).
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+from msgspec import Struct
+
+from responses_api.shapes.items import Item
+from responses_api.shapes.request import CreateRequest, Format, TextFormat
+from responses_api.shapes.tools import Tool, ToolChoice
+
+Status = Literal["queued", "in_progress", "completed", "failed", "incomplete", "cancelled"]
+
+
+class InputTokensDetails(Struct):
+    cached_tokens: int = 0
+    cache_write_tokens: int = 0
+
+
+class OutputTokensDetails(Struct):
+    reasoning_tokens: int = 0
+
+
+class Usage(Struct):
+    """Token counts as the backend reported them."""
+
+    input_tokens: int
+    input_tokens_details: InputTokensDetails
+    output_tokens: int
+    output_tokens_details: OutputTokensDetails
+    total_tokens: int
+
+
+class ResponseError(Struct):
+    code: str
+    message: str
+
+
+class IncompleteDetails(Struct):
+    reason: Literal["max_output_tokens", "content_filter"]
+
+
+class TextEcho(Struct, omit_defaults=True):
+    format: Format
+    verbosity: str | None = None
+
+
+class ReasoningEcho(Struct):
+    effort: str | None = None
+    summary: str | None = None
+
+
+class ConversationRef(Struct):
+    id: str
+
+
+class Response(Struct, kw_only=True):
+    """`created_at` and `completed_at` are whole Unix seconds."""
+
+    id: str
+    object: Literal["response"] = "response"
+    created_at: int
+    completed_at: int | None = None
+    status: Status
+    background: bool = False
+    error: ResponseError | None = None
+    incomplete_details: IncompleteDetails | None = None
+    instructions: str | None
+    max_output_tokens: int | None
+    max_tool_calls: int | None
+    model: str
+    output: list[Item]
+    parallel_tool_calls: bool
+    previous_response_id: str | None
+    prompt_cache_key: str | None
+    prompt_cache_retention: None = None
+    prompt: None = None
+    conversation: ConversationRef | None = None
+    reasoning: ReasoningEcho
+    safety_identifier: str | None
+    service_tier: str
+    store: bool
+    temperature: float
+    text: TextEcho
+    tool_choice: ToolChoice
+    tools: list[Tool]
+    top_logprobs: int
+    top_p: float
+    presence_penalty: float
+    frequency_penalty: float
+    truncation: str
+    usage: Usage | None = None
+    user: str | None
+    metadata: dict[str, str]
+
+
+_encoder = msgspec.json.Encoder()
+
+
+def encode(response: Response) -> bytes:
+    return _encoder.encode(response)
+
+
+def in_progress(
+    request: CreateRequest, response_id: str, created_at: int, instructions: str | None
+) -> Response:
+    """The response as it stands before the backend has said anything."""
+    params = request.params
+    text, reasoning = params.text, params.reasoning
+    return Response(
+        id=response_id,
+        created_at=created_at,
+        status="in_progress",
+        instructions=instructions,
+        max_output_tokens=params.max_output_tokens,
+        max_tool_calls=params.max_tool_calls,
+        model=request.model,
+        output=[],
+        parallel_tool_calls=params.parallel_tool_calls is not False,
+        previous_response_id=params.previous_response_id,
+        prompt_cache_key=params.prompt_cache_key,
+        reasoning=ReasoningEcho(reasoning.effort, reasoning.summary) if reasoning else ReasoningEcho(),
+        safety_identifier=params.safety_identifier,
+        # The tier that served, not the one asked for: a backend of one's own has one tier.
+        service_tier="default",
+        store=request.store,
+        temperature=_given(params.temperature, 1),
+        text=TextEcho(
+            format=(text.format if text else None) or TextFormat(), verbosity=text.verbosity if text else None
+        ),
+        tool_choice=request.tool_choice,
+        tools=request.tools,
+        top_logprobs=params.top_logprobs or 0,
+        top_p=_given(params.top_p, 1),
+        presence_penalty=_given(params.presence_penalty, 0),
+        frequency_penalty=_given(params.frequency_penalty, 0),
+        truncation=params.truncation or "disabled",
+        user=params.user,
+        metadata=params.metadata or {},
+    )
+
+
+def _given(value: float | None, default: float) -> float:
+    return default if value is None else value
+
+
+def output_text(output: list[Item]) -> str:
+    """All text of all messages, joined: what the SDK's `response.output_text` computes."""
+    return "".join(
+        part["text"]
+        for item in output
+        if item["type"] == "message"
+        for part in item["content"]
+        if part["type"] == "output_text"
+    )
+
+
+class _Output(Struct):
+    output: list[Any]
+
+
+_output_decoder = msgspec.json.Decoder(_Output)
+
+
+def with_output_text(response_json: bytes) -> bytes:
+    """The encoded response with a top-level `output_text`, as semantic-router's clients expect it."""
+    text = output_text(_output_decoder.decode(response_json).output)
+    return b'%b,"output_text":%b}' % (response_json[:-1], _encoder.encode(text))

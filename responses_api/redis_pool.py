@@ -135,7 +135,7 @@ class RedisPool:
     async def aclose(self) -> None:
         """Lets what is on its way arrive, then disconnects."""
         while self._flushes or self._waiting:
-            await asyncio.wait([*self._flushes] or [asyncio.ensure_future(asyncio.sleep(0))])
+            await (asyncio.wait(self._flushes) if self._flushes else asyncio.sleep(0))
         await self._client.aclose()
 
     def _flush(self) -> None:

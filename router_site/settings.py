@@ -101,8 +101,9 @@ LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"
 USE_TZ = True
 
-# 0 anonymous only on loopback while no key exists; "1" lets anyone in, wherever the server listens.
+# "1" lets anyone in, wherever the server listens; else anonymous only on loopback, while no key was ever made.
 ROUTER_ALLOW_ANONYMOUS = os.environ.get("ROUTER_ALLOW_ANONYMOUS", "") == "1"
+ROUTER_LOG_LEVEL = os.environ.get("ROUTER_LOG_LEVEL", "INFO")
 
 REST_FRAMEWORK = {
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",

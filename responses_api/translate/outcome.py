@@ -29,15 +29,15 @@ class Outcome:
 
 
 def conclude(response: Response, outcome: Outcome, now: int) -> None:
-    """Brings `response` to its terminal state; `now` in Unix seconds."""
+    """Brings `response` to its terminal state; `now` in Unix seconds. A later call overrides an earlier one."""
     response.output = outcome.output
     response.usage = outcome.usage
+    response.error = outcome.error
+    response.incomplete_details = IncompleteDetails(outcome.incomplete) if outcome.incomplete else None
     if outcome.error is not None:
         response.status = "failed"
-        response.error = outcome.error
     elif outcome.incomplete is not None:
         response.status = "incomplete"
-        response.incomplete_details = IncompleteDetails(outcome.incomplete)
     else:
         response.status = "completed"
-        response.completed_at = now
+    response.completed_at = now if response.status == "completed" else None

@@ -16,7 +16,7 @@ from responses_api.shapes.response import Response, ResponseError, Usage
 from responses_api.translate.call_queue import CallQueue
 from responses_api.translate.chat import Completion, Message, ToolCall, error_message, to_logprobs
 from responses_api.translate.open_items import OpenCall, OpenItem, OpenMessage, OpenReasoning
-from responses_api.translate.outcome import Outcome, conclude, incomplete_reason
+from responses_api.translate.outcome import Outcome, incomplete_reason
 
 _TERMINAL = {"completed": events.Completed, "incomplete": events.Incomplete, "failed": events.Failed}
 
@@ -71,7 +71,7 @@ class StreamTranslator:
         return self._finish_reason is not None
 
     def finish(self) -> tuple[list[Event], Outcome]:
-        """Closes what is open. The outcome is to be stored before `terminal` is sent."""
+        """Closes what is open. What was produced is stored before `terminal` is sent."""
         incomplete = incomplete_reason(self._finish_reason)
         produced = self._flush_calls()
         if not self.has_output:
@@ -86,9 +86,8 @@ class StreamTranslator:
             self._open = None
         return Outcome(self._done, self._usage, None, error)
 
-    def terminal(self, outcome: Outcome, now: int) -> Event:
-        """Concludes the response (`now` in Unix seconds); its one terminal event."""
-        conclude(self._response, outcome, now)
+    def terminal(self) -> Event:
+        """The one terminal event, once the response is concluded."""
         return _TERMINAL[self._response.status](sequence_number=next(self._sequence), response=self._response)
 
     def _on_delta(self, delta: Message, logprobs: list[dict[str, Any]]) -> list[Event]:

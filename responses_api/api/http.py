@@ -1,0 +1,82 @@
+"""A request and its reply as the lean entry knows them: what a view needs, nothing that costs and is not used."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from time import perf_counter
+from typing import Any
+from urllib.parse import parse_qs
+
+from responses_api.api.principal import Principal
+from responses_api.errors import UnsupportedMediaType
+from responses_api.runtime import Runtime
+from responses_api.shapes.ids import new_id
+
+Headers = Sequence[tuple[bytes, bytes]]
+JSON_HEADERS: Headers = ((b"content-type", b"application/json"),)
+EVENT_STREAM_HEADERS: Headers = (
+    (b"content-type", b"text/event-stream; charset=utf-8"),
+    (b"cache-control", b"no-cache"),
+    (b"x-accel-buffering", b"no"),
+)
+
+
+class Request:
+    """One HTTP request. Stands in for Django's, whose construction alone costs more than a whole cache hit may."""
+
+    def __init__(self, scope: dict[str, Any], body: bytes, runtime: Runtime) -> None:
+        self.scope = scope
+        self.method: str = scope["method"]
+        self.path: str = scope["path"]
+        self.body = body
+        self.runtime = runtime
+        self.received = perf_counter()
+        self.request_id = new_id("req")
+        self.principal: Principal | None = None
+
+    @cached_property
+    def headers(self) -> dict[bytes, bytes]:
+        """By lower-case name; of a repeated header the last."""
+        return dict(self.scope["headers"])
+
+    @cached_property
+    def query(self) -> dict[str, list[str]]:
+        """Query parameters; `include[]=a` and `include=a` are the same."""
+        parsed = parse_qs(self.scope["query_string"].decode("latin-1"), keep_blank_values=True)
+        return {name.removesuffix("[]"): values for name, values in parsed.items()}
+
+    @property
+    def project(self) -> str:
+        assert self.principal is not None  # noqa: S101 - every view authenticates first
+        return self.principal.project
+
+    def json_body(self) -> bytes:
+        """The body. Raises `UnsupportedMediaType` unless it is declared as JSON."""
+        content_type = self.headers.get(b"content-type", b"")
+        if content_type != b"application/json":
+            media_type = content_type.partition(b";")[0].strip().lower()
+            if media_type != b"application/json":
+                raise UnsupportedMediaType(media_type.decode("latin-1"))
+        return self.body
+
+
+@dataclass(slots=True)
+class Reply:
+    """A whole answer."""
+
+    body: bytes
+    status: int = 200
+    headers: Headers = JSON_HEADERS
+    extra_headers: list[tuple[bytes, bytes]] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class StreamReply:
+    """An answer in frames. Status 200 is sent with the first one; an `ApiError` before it is a plain error reply."""
+
+    frames: AsyncIterator[bytes]
+    extra_headers: list[tuple[bytes, bytes]] = field(default_factory=list)
+    status: int = 200
+    headers: Headers = EVENT_STREAM_HEADERS

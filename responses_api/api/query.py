@@ -1,0 +1,48 @@
+"""Query parameters, checked. Each function raises `InvalidRequest` that names the parameter and what it may be."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from responses_api.api.http import Request
+from responses_api.errors import InvalidRequest
+from responses_api.shapes.validation import invalid_value
+
+
+def read_text(request: Request, name: str) -> str | None:
+    values = request.query.get(name)
+    return values[-1] if values and values[-1] else None
+
+
+def read_choice(request: Request, name: str, choices: Sequence[str], *, default: str) -> str:
+    value = read_text(request, name)
+    if value is not None and value not in choices:
+        raise invalid_value(value, list(choices), name)
+    return value or default
+
+
+def read_flag(request: Request, name: str) -> bool:
+    return read_choice(request, name, ("true", "false"), default="false") == "true"
+
+
+def read_integer(request: Request, name: str, *, default: int, low: int, high: int) -> int:
+    """A whole number between `low` and `high`, both included."""
+    text = read_text(request, name)
+    if text is None:
+        return default
+    if not text.isascii() or not text.isdigit() or len(text) > 9:
+        raise InvalidRequest(
+            f"Invalid type for '{name}': expected an integer, but got '{text[:40]}' instead.",
+            code="invalid_type",
+            param=name,
+        )
+    value = int(text)
+    if value < low or value > high:
+        below = value < low
+        raise InvalidRequest(
+            f"Invalid '{name}': integer {'below minimum' if below else 'above maximum'} value. "
+            f"Expected a value {'>=' if below else '<='} {low if below else high}, but got {value} instead.",
+            code=f"integer_{'below_min' if below else 'above_max'}_value",
+            param=name,
+        )
+    return value

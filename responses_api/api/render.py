@@ -1,0 +1,44 @@
+"""Exception → OpenAI-shaped reply; events → frames."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+
+import structlog
+from rest_framework.exceptions import APIException
+
+from responses_api import sse
+from responses_api.api.http import Reply
+from responses_api.errors import ApiError
+from responses_api.shapes.events import Event, to_frame
+
+log = structlog.get_logger(__name__)
+
+
+def error_reply(error: Exception, request_id: str) -> Reply:
+    """What the client is told. An error nobody foresaw is a 500 that names the request, and is logged whole."""
+    if isinstance(error, APIException):
+        error = _from_drf(error)
+    elif not isinstance(error, ApiError):
+        log.error("unhandled_error", request_id=request_id, exc_info=error)
+        error = ApiError(
+            f"The gateway failed on this request. Its log has the reason under {request_id}.", code="internal_error"
+        )
+    extra = [(name.encode("latin-1"), value.encode("latin-1", "replace")) for name, value in error.headers]
+    return Reply(error.body(), error.status, extra_headers=extra)
+
+
+def _from_drf(error: APIException) -> ApiError:
+    told = ApiError(str(error.detail), code=str(error.get_codes()))
+    told.status = error.status_code
+    told.type = "server_error" if error.status_code >= 500 else "invalid_request_error"
+    return told
+
+
+async def to_frames(batches: AsyncIterator[list[Event]]) -> AsyncIterator[bytes]:
+    """Each batch as whole frames in one piece, `[DONE]` last."""
+    async with aclosing(batches):  # type: ignore[type-var]
+        async for batch in batches:
+            yield to_frame(batch[0]) if len(batch) == 1 else b"".join(map(to_frame, batch))
+    yield sse.DONE_FRAME

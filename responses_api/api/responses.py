@@ -1,0 +1,70 @@
+"""`/v1/responses`: create, retrieve, delete, list the input."""
+
+from __future__ import annotations
+
+from responses_api.api.base import ApiView
+from responses_api.api.http import Reply, Request, StreamReply
+from responses_api.api.query import read_choice, read_flag, read_integer, read_text
+from responses_api.api.render import to_frames
+from responses_api.engine import RequestContext, Run
+from responses_api.errors import InvalidRequest
+from responses_api.shapes.request import parse_create_request
+from responses_api.shapes.response import with_output_text
+
+
+class ResponsesView(ApiView):
+    """`POST /v1/responses`."""
+
+    async def post(self, request: Request) -> Reply | StreamReply:
+        body = request.json_body()
+        create = parse_create_request(body)
+        context = RequestContext(request.project, request.request_id, request.received, len(body))
+        engine = request.runtime.engine
+        run = await engine.prepare(create, context)
+        if create.params.stream:
+            return StreamReply(to_frames(engine.stream(run)), extra_headers=_run_headers(run))
+        return Reply(_for_client(request, await engine.complete(run)), extra_headers=_run_headers(run))
+
+
+class ResponseView(ApiView):
+    """`GET` and `DELETE /v1/responses/{id}`."""
+
+    async def get(self, request: Request, response_id: str) -> Reply:
+        if read_flag(request, "stream"):
+            await request.runtime.stored.get(request.project, response_id)
+            raise InvalidRequest(
+                "This response cannot be streamed because it was not created with background=true.", param="stream"
+            )
+        stored = await request.runtime.stored.get(request.project, response_id)
+        return Reply(_for_client(request, bytes(stored.response)))
+
+    async def delete(self, request: Request, response_id: str) -> Reply:
+        await request.runtime.stored.delete(request.project, response_id)
+        return Reply(b'{"id":"%b","object":"response.deleted","deleted":true}' % response_id.encode())
+
+
+class InputItemsView(ApiView):
+    """`GET /v1/responses/{id}/input_items`."""
+
+    async def get(self, request: Request, response_id: str) -> Reply:
+        page = await request.runtime.stored.input_items(
+            request.project,
+            response_id,
+            limit=read_integer(request, "limit", default=20, low=1, high=100),
+            order=read_choice(request, "order", ("asc", "desc"), default="desc"),
+            after=read_text(request, "after"),
+        )
+        return Reply(page.body())
+
+
+def _for_client(request: Request, response_json: bytes) -> bytes:
+    if request.runtime.config.response_api.include_output_text:
+        return with_output_text(response_json)
+    return response_json
+
+
+def _run_headers(run: Run) -> list[tuple[bytes, bytes]]:
+    headers = [(b"x-router-backend", run.endpoint.name.encode("latin-1", "replace"))]
+    if run.chain.missing:
+        headers.append((b"x-router-chain-missing", str(run.chain.missing).encode()))
+    return headers

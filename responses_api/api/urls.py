@@ -1,0 +1,20 @@
+"""Routes, nothing else. The lean entry resolves against these; the OpenAPI document is made from them."""
+
+from __future__ import annotations
+
+from django.urls import path
+
+from responses_api.api.models import ModelsView, ModelView
+from responses_api.api.operations import HealthView, MetricsView, ReadyView
+from responses_api.api.responses import InputItemsView, ResponsesView, ResponseView
+
+urlpatterns = [
+    path("v1/responses", ResponsesView.as_view(), name="responses"),
+    path("v1/responses/<str:response_id>", ResponseView.as_view(), name="response"),
+    path("v1/responses/<str:response_id>/input_items", InputItemsView.as_view(), name="input_items"),
+    path("v1/models", ModelsView.as_view(), name="models"),
+    path("v1/models/<path:model_id>", ModelView.as_view(), name="model"),
+    path("healthz", HealthView.as_view(), name="healthz"),
+    path("readyz", ReadyView.as_view(), name="readyz"),
+    path("metrics", MetricsView.as_view(), name="metrics"),
+]

@@ -1,0 +1,88 @@
+"""What a stored response looks like: plain JSON, readable with `redis-cli GET`.
+
+Writers encode `StoredResponse`; readers decode only the view they need, since decoding is most of a chain's cost.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from msgspec import Raw, Struct
+
+from responses_api.errors import ApiError
+from responses_api.shapes.items import Item
+
+MAX_ANCESTORS = 64
+
+
+class CorruptRecord(ApiError):
+    """A stored value that is no record of ours; the message names the key's id for the operator."""
+
+    def __init__(self, response_id: str) -> None:
+        super().__init__(f"The stored response '{response_id}' cannot be read.", code="store_corrupt")
+
+
+class StoredResponse(Struct, kw_only=True):
+    """One response with what is needed to own, continue and show it.
+
+    `ancestors` are the ids before it, oldest first, at most `MAX_ANCESTORS`: the nearest ones. The oldest of them
+    carries the ids before itself, so a long chain is walked a window at a time and storage stays linear.
+    `depth` counts all ancestors. `previous_response_id` is empty at a chain's start, as documented.
+    """
+
+    id: str
+    previous_response_id: str
+    project: str
+    created_at: int
+    depth: int
+    ancestors: list[str]
+    input: Raw
+    response: Raw
+    v: int = 1
+
+
+class LinkResponse(Struct):
+    status: str
+    output: list[Any]
+    instructions: str | None = None
+
+
+class ChainLink(Struct):
+    """A record as a follow-up needs it."""
+
+    id: str
+    project: str
+    depth: int
+    ancestors: list[str]
+    input: list[Any]
+    response: LinkResponse
+
+    @property
+    def items(self) -> list[Item]:
+        return self.input + self.response.output
+
+
+_encoder = msgspec.json.Encoder()
+_response_decoder = msgspec.json.Decoder(StoredResponse)
+_link_decoder = msgspec.json.Decoder(ChainLink)
+
+
+def encode(stored: StoredResponse) -> bytes:
+    return _encoder.encode(stored)
+
+
+def decode_response(response_id: str, value: bytes) -> StoredResponse:
+    """Raises `CorruptRecord`."""
+    try:
+        return _response_decoder.decode(value)
+    except (msgspec.DecodeError, UnicodeError) as error:
+        raise CorruptRecord(response_id) from error
+
+
+def decode_link(response_id: str, value: bytes) -> ChainLink:
+    """Raises `CorruptRecord`."""
+    try:
+        return _link_decoder.decode(value)
+    except (msgspec.DecodeError, UnicodeError) as error:
+        raise CorruptRecord(response_id) from error

@@ -1,0 +1,77 @@
+"""ASGI: the lean entry for the API, Django's own handler for the rest, and the runtime's life."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from typing import Any
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "router_site.settings")
+
+import django
+from django.conf import settings
+from django.core.asgi import get_asgi_application
+
+from router_site import logs
+
+django.setup(set_prefix=False)
+logs.configure(settings.ROUTER_LOG_LEVEL)
+
+from responses_api.api.entry import Entry, Receive, Send  # noqa: E402 - needs Django set up
+from responses_api.config.errors import ConfigError  # noqa: E402
+from responses_api.config.load import load_config  # noqa: E402
+from responses_api.runtime import Runtime  # noqa: E402
+
+LEAN_PATHS = ("/v1/", "/healthz", "/readyz", "/metrics")
+
+_django = get_asgi_application()
+
+
+class Application:
+    """One per process; the runtime lives from lifespan startup to shutdown, on the server's event loop."""
+
+    def __init__(self) -> None:
+        self._entry: Entry | None = None
+        self._runtime: Runtime | None = None
+
+    async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            if scope["path"].startswith(LEAN_PATHS):
+                await self._started_entry()(scope, receive, send)
+            else:
+                await _django(scope, receive, send)  # type: ignore[arg-type]
+        elif scope["type"] == "lifespan":
+            await self._lifespan(receive, send)
+        else:
+            await send({"type": "websocket.close", "code": 1000})
+
+    def _started_entry(self) -> Entry:
+        if self._entry is None:
+            raise RuntimeError("The server did not run the ASGI lifespan; start it with --lifespan on.")
+        return self._entry
+
+    async def _lifespan(self, receive: Receive, send: Send) -> None:
+        await receive()
+        try:
+            self._runtime = Runtime(_load_config())
+        except ConfigError as error:
+            await send({"type": "lifespan.startup.failed", "message": str(error)})
+            return
+        self._entry = Entry(self._runtime)
+        warming = asyncio.ensure_future(self._runtime.warm_up())
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        warming.cancel()
+        await self._runtime.aclose()
+        await send({"type": "lifespan.shutdown.complete"})
+
+
+def _load_config() -> Any:
+    loaded = load_config(settings.ROUTER_CONFIG if settings.ROUTER_CONFIG.exists() else None, os.environ)
+    for warning in loaded.warnings:
+        print(f"config: {warning}", file=sys.stderr)  # noqa: T201
+    return loaded.config
+
+
+application = Application()

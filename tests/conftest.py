@@ -1,0 +1,65 @@
+"""What every test may use: a real Valkey, a scripted backend, a gateway on a real socket; and no network beyond."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from responses_api.config.schema import RedisConfig
+from responses_api.redis_pool import RedisPool
+from tests.valkey import Valkey
+
+LOOPBACK = ("127.", "::1", "localhost")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _network_off() -> Iterator[None]:
+    """A test that calls out fails at once, with the address it wanted."""
+    connect = socket.socket.connect
+
+    def guarded(self: socket.socket, address: Any) -> None:
+        if isinstance(address, tuple) and not str(address[0]).startswith(LOOPBACK):
+            raise AssertionError(f"a test tried to reach {address}")
+        connect(self, address)
+
+    socket.socket.connect = guarded  # type: ignore[method-assign]
+    yield
+    socket.socket.connect = connect  # type: ignore[method-assign]
+
+
+@pytest.fixture(scope="session")
+def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey]:
+    """One server a test process; tests keep apart by key prefix, or by `flushed`."""
+    server = Valkey(tmp_path_factory.mktemp("valkey"))
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def valkey_url(valkey: Valkey) -> str:
+    return valkey.url
+
+
+@pytest.fixture
+def own_valkey(tmp_path: Path) -> Iterator[Valkey]:
+    """A server that the test may stop, pause and start again; it keeps its data in an append-only file."""
+    server = Valkey(tmp_path, None, "--appendonly", "yes", "--save", "")
+    yield server
+    server.resume()
+    server.stop()
+
+
+@pytest.fixture
+def redis_config(valkey: Valkey, request: pytest.FixtureRequest) -> RedisConfig:
+    return RedisConfig(address=valkey.address, key_prefix=f"t{abs(hash(request.node.nodeid)):x}:")
+
+
+@pytest.fixture
+async def pool(redis_config: RedisConfig) -> AsyncIterator[RedisPool]:
+    pool = RedisPool(redis_config)
+    yield pool
+    await pool.aclose()

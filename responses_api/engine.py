@@ -123,10 +123,11 @@ class Engine:
         translator = StreamTranslator(run.response)
         with self._settling(run):
             run.called_at = time.perf_counter()
-            async with self._client.stream(run.endpoint, run.chat_request) as packets:
+            async with self._client.call(run.endpoint, run.chat_request) as call:
+                await call.require_stream()
                 yield translator.start()
                 try:
-                    async for produced in _translate(run, translator, packets):
+                    async for produced in _translate(run, translator, call.packets()):
                         yield produced
                     produced, outcome = translator.finish()
                 except ApiError as error:

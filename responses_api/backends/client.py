@@ -1,181 +1,211 @@
-"""The data path to backends: pooled HTTP over aiohttp (94 µs of CPU a call at 64 at once; httpx: 6,500 µs).
+"""The data path to backends.
 
-A backend's failure becomes the `ApiError` that its client should see. Cancelling a call closes its connection, which is
-how a backend learns that nobody waits any more.
+A backend's failure becomes the `ApiError` that its client should see. Leaving a call early closes its connection, which
+is how a backend learns that nobody waits any more.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from functools import lru_cache
-
-import aiohttp
-from yarl import URL
+from types import TracebackType
+from typing import NamedTuple
+from urllib.parse import urlsplit
 
 from responses_api import metrics
 from responses_api.backends.failures import from_status, not_json
+from responses_api.backends.http1 import AnswerHead, BrokenConnection, Connection, ConnectionPool, Origin
 from responses_api.backends.registry import Endpoint
 from responses_api.errors import ApiError, BackendError, BackendTimeout, BackendUnavailable
+from responses_api.patience import Patience
 
 MAX_ANSWER_BYTES = 64 * 1024 * 1024
 # vLLM's server closes idle connections after 5 s: we do so first, or the next request meets a closing one.
 KEEP_ALIVE_SECONDS = 4
 
 
+class _Target(NamedTuple):
+    """What is the same for every call to an endpoint."""
+
+    origin: Origin
+    head: bytes
+    """The request's head up to the value of `content-length`."""
+
+
 class BackendClient:
-    """One per event loop; `aclose` when done."""
+    """Build it on the event loop that uses it; `aclose` when done."""
 
     def __init__(self) -> None:
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEP_ALIVE_SECONDS),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            timeout=aiohttp.ClientTimeout(total=None),
-            raise_for_status=False,
-            read_bufsize=256 * 1024,
-        )
+        loop = asyncio.get_running_loop()
+        self._pool = ConnectionPool(loop, KEEP_ALIVE_SECONDS)
+        self._patience = Patience(loop)
+        self._targets: dict[tuple[str, str, str], _Target] = {}
 
     async def complete(self, endpoint: Endpoint, body: bytes) -> bytes:
         """`POST /chat/completions`, the whole JSON answer. Raises `ApiError`."""
-        async with self._call(endpoint, body) as answer:
-            data = await _read_body(endpoint, answer)
-            if "json" not in answer.content_type:
-                raise not_json(endpoint.name, answer.status, answer.content_type, data)
-            return data
+        async with self.call(endpoint, body) as call:
+            return await call.read_json()
 
-    @asynccontextmanager
-    async def stream(self, endpoint: Endpoint, body: bytes) -> AsyncIterator[AsyncIterator[bytes]]:
-        """The packets of a streamed answer, as they come. Entering raises `ApiError` for all that is no stream.
-
-        Iterating raises `BackendTimeout` after `idle_timeout` seconds of silence, `BackendError` for a broken connection.
-        """
-        async with self._call(endpoint, body) as answer:
-            if answer.content_type != "text/event-stream":
-                await _refuse_non_stream(endpoint, answer)
-            yield _packets(endpoint, answer)
+    def call(self, endpoint: Endpoint, body: bytes) -> Call:
+        """`POST /chat/completions`, as an async context manager: within it the answer has begun with status 200."""
+        identity = (endpoint.name, endpoint.base_url, endpoint.api_key)
+        target = self._targets.get(identity)
+        if target is None:
+            target = self._targets[identity] = _target(endpoint)
+        return Call(self._pool, self._patience, endpoint, target, body)
 
     async def aclose(self) -> None:
-        await self._session.close()
+        self._patience.close()
+        self._pool.close()
 
-    @asynccontextmanager
-    async def _call(self, endpoint: Endpoint, body: bytes) -> AsyncIterator[aiohttp.ClientResponse]:
-        outcome = "cancelled"
+
+class Call:
+    """One call to an endpoint. Entering, reading and iterating raise `ApiError`."""
+
+    def __init__(
+        self, pool: ConnectionPool, patience: Patience, endpoint: Endpoint, target: _Target, body: bytes
+    ) -> None:
+        self._pool = pool
+        self._patience = patience
+        self._endpoint = endpoint
+        self._target = target
+        self._request = b"%b%d\r\n\r\n%b" % (target.head, len(body), body)
+        self._connection: Connection | None = None
+        self._head = AnswerHead()
+
+    async def __aenter__(self) -> Call:
+        self._wait = self._patience.begin(self._endpoint.timeouts.first_byte_timeout)
         try:
-            answer = await self._open(endpoint, body)
-            try:
-                if answer.status != 200:
-                    raise from_status(
-                        endpoint.name, answer.status, answer.headers, await _read_body(endpoint, answer)
-                    )
-                yield answer
-                outcome = "ok"
-            finally:
-                # Returns a finished connection to the pool, closes any other.
-                answer.release() if answer.content.at_eof() else answer.close()
-        except ApiError as error:
-            outcome = str(error.status)
+            self._connection, self._head = await self._open()
+            if self._head.status != 200:
+                raise from_status(self._endpoint.name, self._head.status, self._head.headers, await self._read())
+        except BaseException as error:
+            self._end(error)
             raise
-        except aiohttp.ClientError as error:
-            outcome = "broken"
-            raise BackendError(f"Backend '{endpoint.name}' broke the connection: {type(error).__name__}.") from error
-        finally:
-            metrics.BACKEND_CALLS.labels(endpoint.name, outcome).inc()
+        return self
 
-    async def _open(self, endpoint: Endpoint, body: bytes) -> aiohttp.ClientResponse:
-        """Sends the request and waits for the answer's headers."""
-        url, headers, timeout = _prepared(endpoint.name, endpoint.base_url, endpoint.timeouts.connect_timeout)
-        if endpoint.api_key:
-            headers = {**headers, "authorization": f"Bearer {endpoint.api_key}"}
-        if endpoint.headers:
-            headers = {**headers, **endpoint.headers}
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._end(error)
+
+    async def read_json(self) -> bytes:
+        """The whole answer, which says that it is JSON."""
+        data = await self._read()
+        if "json" not in self._head.content_type:
+            raise not_json(self._endpoint.name, 200, self._head.content_type, data)
+        return data
+
+    async def require_stream(self) -> None:
+        """Raises `BackendError` unless the answer is an event stream."""
+        if self._head.content_type != "text/event-stream":
+            raise not_json(self._endpoint.name, 200, self._head.content_type, await self._read())
+
+    async def packets(self) -> AsyncIterator[bytes]:
+        """A streamed answer as it comes."""
+        while packet := await self._next_packet():
+            yield packet
+
+    async def _open(self) -> tuple[Connection, AnswerHead]:
+        """Sends the request and waits for the answer's head."""
+        name, timeouts = self._endpoint.name, self._endpoint.timeouts
         try:
-            async with asyncio.timeout(endpoint.timeouts.first_byte_timeout):
-                try:
-                    return await self._session.post(
-                        url, data=body, headers=headers, timeout=timeout, allow_redirects=False
-                    )
-                except aiohttp.ServerDisconnectedError:
-                    # A kept connection that the server had just closed: it never read the request.
-                    return await self._session.post(
-                        url, data=body, headers=headers, timeout=timeout, allow_redirects=False
-                    )
-        except aiohttp.ConnectionTimeoutError as error:
-            raise BackendTimeout(
-                f"Backend '{endpoint.name}' did not accept a connection within "
-                f"{endpoint.timeouts.connect_timeout:g} s (connect_timeout)."
-            ) from error
+            connection = await self._pool.acquire(self._target.origin, timeouts.connect_timeout)
+            try:
+                return connection, await self._exchange(connection)
+            except BrokenConnection as error:
+                if not (error.unanswered and connection.was_used):
+                    raise
+            # A kept connection that the server was just closing: it never read the request.
+            connection = await self._pool.connect(self._target.origin, timeouts.connect_timeout)
+            return connection, await self._exchange(connection)
         except TimeoutError as error:
             raise BackendTimeout(
-                f"Backend '{endpoint.name}' did not begin to answer within "
-                f"{endpoint.timeouts.first_byte_timeout:g} s (first_byte_timeout)."
+                f"Backend '{name}' did not accept a connection within {timeouts.connect_timeout:g} s (connect_timeout).",
+                code="backend_timeout",
             ) from error
-        except aiohttp.ClientConnectorError as error:
+        except OSError as error:
             raise BackendUnavailable(
-                f"Backend '{endpoint.name}' cannot be reached: {error.os_error.strerror or 'connection failed'}."
+                f"Backend '{name}' cannot be reached: {error.strerror or 'connection failed'}.",
+                code="backend_unavailable",
             ) from error
-
-
-@lru_cache(maxsize=1024)
-def _prepared(name: str, base_url: str, connect_timeout: float) -> tuple[URL, dict[str, str], aiohttp.ClientTimeout]:
-    """What is the same for every call to an endpoint: parsing it anew costs 20 µs."""
-    timeout = aiohttp.ClientTimeout(total=None, sock_connect=connect_timeout)
-    return URL(f"{base_url}/chat/completions"), {"content-type": "application/json"}, timeout
-
-
-async def _read_body(endpoint: Endpoint, answer: aiohttp.ClientResponse) -> bytes:
-    chunks: list[bytes] = []
-    size = 0
-    async for packet in _packets(endpoint, answer):
-        size += len(packet)
-        if size > MAX_ANSWER_BYTES:
-            raise BackendError(f"Backend '{endpoint.name}' sent more than {MAX_ANSWER_BYTES} bytes.")
-        chunks.append(packet)
-    return b"".join(chunks)
-
-
-async def _packets(endpoint: Endpoint, answer: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
-    idle = _IdleTimer(endpoint.timeouts.idle_timeout, answer)
-    try:
-        while packet := await answer.content.readany():
-            idle.touch()
-            yield packet
-    except (aiohttp.ClientError, ConnectionError) as error:
-        if idle.expired:
+        except BrokenConnection as error:
+            raise BackendError(
+                f"Backend '{name}' broke the connection before it answered: {error}.", code="backend_error"
+            ) from error
+        except asyncio.CancelledError:
+            if not self._wait.was_timeout():
+                raise
             raise BackendTimeout(
-                f"Backend '{endpoint.name}' fell silent for {endpoint.timeouts.idle_timeout:g} s (idle_timeout)."
+                f"Backend '{name}' did not begin to answer within {timeouts.first_byte_timeout:g} s "
+                "(first_byte_timeout).",
+                code="backend_timeout",
+            ) from None
+
+    async def _exchange(self, connection: Connection) -> AnswerHead:
+        try:
+            connection.send(self._request)
+            return await connection.read_head()
+        except BaseException:
+            connection.close()
+            raise
+
+    async def _read(self) -> bytes:
+        chunks: list[bytes] = []
+        size = 0
+        while packet := await self._next_packet():
+            size += len(packet)
+            if size > MAX_ANSWER_BYTES:
+                raise BackendError(
+                    f"Backend '{self._endpoint.name}' sent more than {MAX_ANSWER_BYTES} bytes.", code="backend_error"
+                )
+            chunks.append(packet)
+        return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+    async def _next_packet(self) -> bytes:
+        """What has come, at least a byte; empty at the end."""
+        assert self._connection is not None  # noqa: S101 - set on entering
+        idle_timeout = self._endpoint.timeouts.idle_timeout
+        self._wait.extend(idle_timeout)
+        try:
+            packet = await self._connection.read()
+        except BrokenConnection as error:
+            raise BackendError(
+                f"Backend '{self._endpoint.name}' broke off its answer: {error}.", code="backend_error"
             ) from error
-        raise BackendError(f"Backend '{endpoint.name}' broke off its answer: {type(error).__name__}.") from error
-    finally:
-        idle.stop()
+        except asyncio.CancelledError:
+            if not self._wait.was_timeout():
+                raise
+            raise BackendTimeout(
+                f"Backend '{self._endpoint.name}' fell silent for {idle_timeout:g} s (idle_timeout).",
+                code="backend_timeout",
+            ) from None
+        self._wait.pause()
+        return packet
+
+    def _end(self, error: BaseException | None) -> None:
+        self._patience.end(self._wait)
+        if self._connection is not None:
+            self._pool.release(self._target.origin, self._connection)
+        outcome = "ok"
+        if error is not None:
+            outcome = str(error.status) if isinstance(error, ApiError) else "cancelled"
+        metrics.BACKEND_CALLS.labels(self._endpoint.name, outcome).inc()
 
 
-async def _refuse_non_stream(endpoint: Endpoint, answer: aiohttp.ClientResponse) -> None:
-    body = await _read_body(endpoint, answer)
-    raise not_json(endpoint.name, answer.status, answer.content_type, body)
-
-
-class _IdleTimer:
-    """Ends a silent answer. One timer that looks back, instead of one armed anew for every token."""
-
-    def __init__(self, seconds: float, answer: aiohttp.ClientResponse) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._seconds = seconds
-        self._answer = answer
-        self._last = self._loop.time()
-        self._handle = self._loop.call_later(seconds, self._check)
-        self.expired = False
-
-    def touch(self) -> None:
-        self._last = self._loop.time()
-
-    def stop(self) -> None:
-        self._handle.cancel()
-
-    def _check(self) -> None:
-        left = self._last + self._seconds - self._loop.time()
-        if left > 0:
-            self._handle = self._loop.call_later(left, self._check)
-            return
-        self.expired = True
-        self._answer.close()
+def _target(endpoint: Endpoint) -> _Target:
+    url = urlsplit(f"{endpoint.base_url}/chat/completions")
+    tls = url.scheme == "https"
+    headers = {
+        "host": url.netloc.rpartition("@")[2],
+        "content-type": "application/json",
+        "accept": "application/json, text/event-stream",
+        "user-agent": "responses-router",
+    }
+    if endpoint.api_key:
+        headers["authorization"] = f"Bearer {endpoint.api_key}"
+    headers |= {name.lower(): value for name, value in endpoint.headers.items()}
+    lines = [f"POST {url.path} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items()), "content-length: "]
+    return _Target(
+        Origin(url.hostname or "", url.port or (443 if tls else 80), tls), "\r\n".join(lines).encode("latin-1")
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import sys
 from typing import Any
@@ -59,12 +60,20 @@ class Application:
             await send({"type": "lifespan.startup.failed", "message": str(error)})
             return
         self._entry = Entry(self._runtime)
+        _calm_collector()
         warming = asyncio.ensure_future(self._runtime.warm_up())
         await send({"type": "lifespan.startup.complete"})
         await receive()
         warming.cancel()
         await self._runtime.aclose()
         await send({"type": "lifespan.shutdown.complete"})
+
+
+def _calm_collector() -> None:
+    """What was imported stays: searching it for garbage again and again takes a tenth of a busy gateway's time."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 50, 100)
 
 
 def _load_config() -> Any:

@@ -14,10 +14,10 @@ from time import perf_counter
 from typing import Any
 
 import structlog
-from django.urls import Resolver404, get_resolver
 from prometheus_client import Counter, Histogram
 
 from responses_api import metrics, sse
+from responses_api.api import urls
 from responses_api.api.http import Headers, Reply, Request, StreamReply
 from responses_api.api.presence import Watchman
 from responses_api.api.render import error_reply
@@ -32,10 +32,8 @@ log = structlog.get_logger("responses_api.request")
 
 KEEP_ALIVE_SECONDS = 15.0
 
-_resolver = get_resolver("responses_api.api.urls")
-_static_routes = {
-    f"/{pattern.pattern}": pattern for pattern in _resolver.url_patterns if "<" not in str(pattern.pattern)
-}
+_static_routes = {f"/{route.pattern}": route for route in urls.urlpatterns if "<" not in str(route.pattern)}
+_dynamic_routes = [route for route in urls.urlpatterns if "<" in str(route.pattern)]
 
 
 class ClientGone(Exception):
@@ -76,14 +74,14 @@ class Entry:
 
 
 def _resolve(request: Request) -> tuple[str, Callable[..., Awaitable[Reply | StreamReply]], dict[str, Any]]:
-    pattern = _static_routes.get(request.path)
-    if pattern is not None:
-        return str(pattern.name), pattern.callback, {}
-    try:
-        match = _resolver.resolve(request.path)
-    except Resolver404:
-        raise NotFound(f"Invalid URL ({request.method} {request.path[:200]}).") from None
-    return str(match.url_name), match.func, match.kwargs
+    """Django's routes without its resolver, which spends 9 µs on a match object that nobody reads."""
+    route = _static_routes.get(request.path)
+    if route is not None:
+        return str(route.name), route.callback, {}
+    for route in _dynamic_routes:
+        if match := route.pattern.match(request.path[1:]):
+            return str(route.name), route.callback, match[2]
+    raise NotFound(f"Invalid URL ({request.method} {request.path[:200]}).")
 
 
 class _Client:

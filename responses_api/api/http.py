@@ -30,16 +30,13 @@ class Request:
         self.scope = scope
         self.method: str = scope["method"]
         self.path: str = scope["path"]
+        self.headers: dict[bytes, bytes] = dict(scope["headers"])
+        """By lower-case name; of a repeated header the last."""
         self.body = body
         self.runtime = runtime
         self.received = perf_counter()
         self.request_id = new_id("req")
         self.principal: Principal | None = None
-
-    @cached_property
-    def headers(self) -> dict[bytes, bytes]:
-        """By lower-case name; of a repeated header the last."""
-        return dict(self.scope["headers"])
 
     @cached_property
     def query(self) -> dict[str, list[str]]:

@@ -150,25 +150,27 @@ def _given(value: float | None, default: float) -> float:
     return default if value is None else value
 
 
-def output_text(output: list[Item]) -> str:
-    """All text of all messages, joined: what the SDK's `response.output_text` computes."""
-    return "".join(
-        part["text"]
-        for item in output
-        if item["type"] == "message"
-        for part in item["content"]
-        if part["type"] == "output_text"
-    )
+class _Part(Struct):
+    type: str
+    text: str = ""
+
+
+class _OutputItem(Struct):
+    content: list[_Part] = []
 
 
 class _Output(Struct):
-    output: list[Any]
+    output: list[_OutputItem]
 
 
 _output_decoder = msgspec.json.Decoder(_Output)
 
 
 def with_output_text(response_json: bytes) -> bytes:
-    """The encoded response with a top-level `output_text`, as semantic-router's clients expect it."""
-    text = output_text(_output_decoder.decode(response_json).output)
+    """The encoded response with a top-level `output_text`, as semantic-router's clients expect it.
+
+    All text of all messages, joined: what the SDK's `response.output_text` computes.
+    """
+    output = _output_decoder.decode(response_json).output
+    text = "".join(part.text for item in output for part in item.content if part.type == "output_text")
     return b'%b,"output_text":%b}' % (response_json[:-1], _encoder.encode(text))

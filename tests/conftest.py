@@ -7,10 +7,14 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
+import redis
 
-from responses_api.config.schema import RedisConfig
+from responses_api.config.schema import BackendConfig, RedisConfig, ResponseApiConfig, RouterConfig
 from responses_api.redis_pool import RedisPool
+from tests.fake_backend import FakeBackend
+from tests.gateway import Gateway
 from tests.valkey import Valkey
 
 LOOPBACK = ("127.", "::1", "localhost")
@@ -63,3 +67,48 @@ async def pool(redis_config: RedisConfig) -> AsyncIterator[RedisPool]:
     pool = RedisPool(redis_config)
     yield pool
     await pool.aclose()
+
+
+@pytest.fixture(scope="session")
+def _backend() -> Iterator[FakeBackend]:
+    backend = FakeBackend()
+    yield backend
+    backend.stop()
+
+
+@pytest.fixture
+def backend(_backend: FakeBackend) -> FakeBackend:
+    """The scripted backend, forgetful of earlier tests."""
+    _backend.reset()
+    return _backend
+
+
+@pytest.fixture
+def router_config(redis_config: RedisConfig, backend: FakeBackend) -> RouterConfig:
+    return RouterConfig(
+        response_api=ResponseApiConfig(store_backend="redis", ttl_seconds=3600, redis=redis_config),
+        backends=(BackendConfig("fake", backend.base_url),),
+    )
+
+
+@pytest.fixture
+def gateway(router_config: RouterConfig, settings: Any) -> Iterator[Gateway]:
+    """Open to anyone, so that no test but those of keys needs a database."""
+    settings.ROUTER_ALLOW_ANONYMOUS = True
+    gateway = Gateway(router_config)
+    yield gateway
+    gateway.stop()
+
+
+@pytest.fixture
+def http(gateway: Gateway) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=gateway.base_url, timeout=10) as client:
+        yield client
+
+
+@pytest.fixture
+def redis_cli(redis_config: RedisConfig) -> Iterator[redis.Redis]:
+    """What an operator types into `redis-cli`."""
+    client = redis.Redis.from_url(f"redis://{redis_config.address}/0", decode_responses=True)
+    yield client
+    client.close()

@@ -1,0 +1,58 @@
+"""The gateway on a real socket, in a thread of its own: the same entry, runtime and server as in production."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+import time
+from typing import Any
+
+import uvicorn
+
+from responses_api.api.entry import Entry
+from responses_api.config.schema import RouterConfig
+from responses_api.runtime import Runtime
+
+_PATIENCE_SECONDS = 5
+
+
+class Gateway:
+    """Serves `config` on `url` from construction until `stop()`."""
+
+    def __init__(self, config: RouterConfig, host: str = "127.0.0.1") -> None:
+        self._config = config
+        self._socket = socket.create_server((host, 0), backlog=1024)
+        self.port: int = self._socket.getsockname()[1]
+        self.url = f"http://{host}:{self.port}"
+        self.base_url = f"{self.url}/v1"
+        self.runtime: Runtime
+        self._entry: Entry | None = None
+        self._server_config = uvicorn.Config(
+            self._app, interface="asgi3", log_config=None, access_log=False, lifespan="off", ws="none"
+        )
+        self._server = uvicorn.Server(self._server_config)
+        self._thread = threading.Thread(target=self._run, name="gateway", daemon=True)
+        self._thread.start()
+        deadline = time.monotonic() + _PATIENCE_SECONDS
+        while not self._server.started:
+            assert time.monotonic() < deadline, "the gateway did not start"
+            time.sleep(0.002)
+
+    def stop(self) -> None:
+        self._server.should_exit = True
+        self._thread.join(_PATIENCE_SECONDS)
+
+    async def _app(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
+        assert self._entry is not None
+        await self._entry(scope, receive, send)
+
+    async def _serve(self) -> None:
+        self.runtime = Runtime(self._config)
+        self._entry = Entry(self.runtime)
+        await self._server.serve(sockets=[self._socket])
+        await self.runtime.aclose()
+
+    def _run(self) -> None:
+        with asyncio.Runner(loop_factory=self._server_config.get_loop_factory()) as runner:
+            runner.run(self._serve())

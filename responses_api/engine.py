@@ -40,6 +40,7 @@ from responses_api.translate.response import from_completion
 from responses_api.translate.stream import BackendStreamError, StreamTranslator
 from responses_api.translate.tool_pairs import check_tool_pairs
 
+_DONE = b"[DONE]"
 _encode = msgspec.json.Encoder().encode
 
 
@@ -100,9 +101,7 @@ class Engine:
         instructions = request.params.instructions
         if instructions is None and self._config.response_api.inherit_instructions:
             instructions = chain.instructions
-        chat = to_chat_request(
-            request, history, instructions, max_tokens_field=endpoint.max_tokens_field
-        )
+        chat = to_chat_request(request, history, instructions, max_tokens_field=endpoint.max_tokens_field)
         response = response_shape.in_progress(request, new_id("resp"), int(time.time()), instructions)
         return Run(request, context, chain, endpoint, _encode(chat), response)
 
@@ -150,7 +149,9 @@ class Engine:
         try:
             await self._record(run)
         except ApiError as error:
-            conclude(run.response, translator.fail(ResponseError("server_error", error.message)), int(time.time()))
+            conclude(
+                run.response, translator.fail(ResponseError("server_error", error.message)), int(time.time())
+            )
             self._settle(run, "failed", error_code=error.code or error.type)
 
     async def _record(self, run: Run) -> bytes:
@@ -218,36 +219,46 @@ async def _translate(
     """Packets → batches of events. Raises `BackendError` for a stream that is broken, malformed, or reports an error."""
     reader = sse.DataReader()
     async for packet in packets:
-        produced: list[Event] = []
-        for data in reader.feed(packet):
-            if data == b"[DONE]":
-                return
-            produced += _feed(run, translator, data)
+        data = reader.feed(packet)
+        produced, failure = _feed(run, translator, data)
         if produced:
             if run.first_token_at is None and translator.has_output:
                 run.first_token_at = time.perf_counter()
             yield produced
-    for data in reader.close():
-        if data != b"[DONE]":
-            yield _feed(run, translator, data)
-    if not translator.is_finished:
-        raise BackendError(f"Backend '{run.endpoint.name}' ended its stream before it was finished.")
+        if failure is not None:
+            raise failure
+        if data and data[-1] == _DONE:
+            return
+    produced, failure = _feed(run, translator, reader.close())
+    if produced:
+        yield produced
+    if failure is None and not translator.is_finished:
+        failure = BackendError(f"Backend '{run.endpoint.name}' ended its stream before it was finished.")
+    if failure is not None:
+        raise failure
 
 
-def _feed(run: Run, translator: StreamTranslator, data: bytes) -> list[Event]:
+def _feed(run: Run, translator: StreamTranslator, data: list[bytes]) -> tuple[list[Event], BackendError | None]:
+    """The events of a packet's chunks, up to the first that is none: what came before it is told all the same."""
+    produced: list[Event] = []
     try:
-        return translator.feed(decode_completion(data))
+        for each in data:
+            if each != _DONE:
+                produced += translator.feed(decode_completion(each))
     except BackendStreamError as error:
-        raise BackendError(f"Backend '{run.endpoint.name}' reported an error: {error}") from error
+        return produced, BackendError(f"Backend '{run.endpoint.name}' reported an error: {error}")
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
-        raise BackendError(f"Backend '{run.endpoint.name}' sent a chunk that cannot be read: {error}") from error
+        return produced, BackendError(f"Backend '{run.endpoint.name}' sent a chunk that cannot be read: {error}")
+    return produced, None
 
 
 def _read_answer(endpoint: Endpoint, answer: bytes) -> Outcome:
     try:
         completion: Completion = decode_completion(answer)
         if completion.error is not None:
-            raise BackendError(f"Backend '{endpoint.name}' reported an error: {error_message(completion.error)}")
+            raise BackendError(
+                f"Backend '{endpoint.name}' reported an error: {error_message(completion.error)}"
+            )
         return from_completion(completion)
     except (msgspec.DecodeError, UnicodeError, RecursionError, ValueError) as error:
         raise not_json(endpoint.name, 200, "application/json", answer) from error

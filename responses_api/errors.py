@@ -17,6 +17,8 @@ class ApiError(Exception):
 
     status = 500
     type = "server_error"
+    code: str | None = None
+    """What the class stands for, where its instances do not say otherwise."""
 
     def __init__(
         self,
@@ -28,7 +30,7 @@ class ApiError(Exception):
     ) -> None:
         super().__init__(message)
         self.message = message
-        self.code = code
+        self.code = code or self.code
         self.param = param
         self.headers = tuple(headers)
 
@@ -143,22 +145,26 @@ class UnsupportedMediaType(ApiError):
 class RateLimited(ApiError):
     status = 429
     type = "rate_limit_error"
+    code = "rate_limit_exceeded"
 
 
 class BackendError(ApiError):
     """The backend failed, or said something that is no answer."""
 
     status = 502
+    code = "backend_error"
 
 
 class BackendUnavailable(BackendError):
     """No connection, or the backend says that it cannot serve now."""
 
     status = 503
+    code = "backend_unavailable"
 
 
 class BackendTimeout(BackendError):
     status = 504
+    code = "backend_timeout"
 
 
 class StoreUnavailable(ApiError):

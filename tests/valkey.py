@@ -58,7 +58,16 @@ class Valkey:
     def _spawn(self) -> subprocess.Popen[bytes]:
         options = self._options or ("--save", "", "--appendonly", "no")
         process = subprocess.Popen(
-            [str(_binary.get_binary_path()), "--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self._directory), *options],
+            [
+                str(_binary.get_binary_path()),
+                "--port",
+                str(self.port),
+                "--bind",
+                "127.0.0.1",
+                "--dir",
+                str(self._directory),
+                *options,
+            ],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.STDOUT,
             preexec_fn=_die_with_parent,

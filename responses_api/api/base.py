@@ -46,7 +46,9 @@ class ApiView(APIView):
         method = "get" if request.method == "HEAD" else request.method.lower()
         handler: Handler | None = getattr(self, method, None) if method in self.http_method_names else None
         if handler is None:
-            raise MethodNotAllowed(request.method, [name.upper() for name in self.http_method_names if hasattr(self, name)])
+            raise MethodNotAllowed(
+                request.method, [name.upper() for name in self.http_method_names if hasattr(self, name)]
+            )
         return handler
 
 

@@ -23,7 +23,8 @@ def error_reply(error: Exception, request_id: str) -> Reply:
     elif not isinstance(error, ApiError):
         log.error("unhandled_error", request_id=request_id, exc_info=error)
         error = ApiError(
-            f"The gateway failed on this request. Its log has the reason under {request_id}.", code="internal_error"
+            f"The gateway failed on this request. Its log has the reason under {request_id}.",
+            code="internal_error",
         )
     extra = [(name.encode("latin-1"), value.encode("latin-1", "replace")) for name, value in error.headers]
     return Reply(error.body(), error.status, extra_headers=extra)

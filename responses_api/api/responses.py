@@ -33,7 +33,8 @@ class ResponseView(ApiView):
         if read_flag(request, "stream"):
             await request.runtime.stored.get(request.project, response_id)
             raise InvalidRequest(
-                "This response cannot be streamed because it was not created with background=true.", param="stream"
+                "This response cannot be streamed because it was not created with background=true.",
+                param="stream",
             )
         stored = await request.runtime.stored.get(request.project, response_id)
         return Reply(_for_client(request, bytes(stored.response)))

@@ -78,7 +78,9 @@ class Call:
         try:
             self._connection, self._head = await self._open()
             if self._head.status != 200:
-                raise from_status(self._endpoint.name, self._head.status, self._head.headers, await self._read())
+                raise from_status(
+                    self._endpoint.name, self._head.status, self._head.headers, await self._read()
+                )
         except BaseException as error:
             self._end(error)
             raise
@@ -121,25 +123,22 @@ class Call:
             return connection, await self._exchange(connection)
         except TimeoutError as error:
             raise BackendTimeout(
-                f"Backend '{name}' did not accept a connection within {timeouts.connect_timeout:g} s (connect_timeout).",
-                code="backend_timeout",
+                f"Backend '{name}' did not accept a connection within {timeouts.connect_timeout:g} s (connect_timeout)."
             ) from error
         except OSError as error:
             raise BackendUnavailable(
-                f"Backend '{name}' cannot be reached: {error.strerror or 'connection failed'}.",
-                code="backend_unavailable",
+                f"Backend '{name}' cannot be reached: {error.strerror or 'connection failed'}."
             ) from error
         except BrokenConnection as error:
             raise BackendError(
-                f"Backend '{name}' broke the connection before it answered: {error}.", code="backend_error"
+                f"Backend '{name}' broke the connection before it answered: {error}."
             ) from error
         except asyncio.CancelledError:
             if not self._wait.was_timeout():
                 raise
             raise BackendTimeout(
                 f"Backend '{name}' did not begin to answer within {timeouts.first_byte_timeout:g} s "
-                "(first_byte_timeout).",
-                code="backend_timeout",
+                "(first_byte_timeout)."
             ) from None
 
     async def _exchange(self, connection: Connection) -> AnswerHead:
@@ -157,7 +156,7 @@ class Call:
             size += len(packet)
             if size > MAX_ANSWER_BYTES:
                 raise BackendError(
-                    f"Backend '{self._endpoint.name}' sent more than {MAX_ANSWER_BYTES} bytes.", code="backend_error"
+                    f"Backend '{self._endpoint.name}' sent more than {MAX_ANSWER_BYTES} bytes."
                 )
             chunks.append(packet)
         return chunks[0] if len(chunks) == 1 else b"".join(chunks)
@@ -170,15 +169,12 @@ class Call:
         try:
             packet = await self._connection.read()
         except BrokenConnection as error:
-            raise BackendError(
-                f"Backend '{self._endpoint.name}' broke off its answer: {error}.", code="backend_error"
-            ) from error
+            raise BackendError(f"Backend '{self._endpoint.name}' broke off its answer: {error}.") from error
         except asyncio.CancelledError:
             if not self._wait.was_timeout():
                 raise
             raise BackendTimeout(
-                f"Backend '{self._endpoint.name}' fell silent for {idle_timeout:g} s (idle_timeout).",
-                code="backend_timeout",
+                f"Backend '{self._endpoint.name}' fell silent for {idle_timeout:g} s (idle_timeout)."
             ) from None
         self._wait.pause()
         return packet
@@ -205,7 +201,12 @@ def _target(endpoint: Endpoint) -> _Target:
     if endpoint.api_key:
         headers["authorization"] = f"Bearer {endpoint.api_key}"
     headers |= {name.lower(): value for name, value in endpoint.headers.items()}
-    lines = [f"POST {url.path} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items()), "content-length: "]
+    lines = [
+        f"POST {url.path} HTTP/1.1",
+        *(f"{name}: {value}" for name, value in headers.items()),
+        "content-length: ",
+    ]
     return _Target(
-        Origin(url.hostname or "", url.port or (443 if tls else 80), tls), "\r\n".join(lines).encode("latin-1")
+        Origin(url.hostname or "", url.port or (443 if tls else 80), tls),
+        "\r\n".join(lines).encode("latin-1"),
     )

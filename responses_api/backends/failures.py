@@ -29,24 +29,25 @@ def from_status(backend: str, status: int, headers: Mapping[str, str], body: byt
     code = error.get("code") if isinstance(error.get("code"), str) else None
     told = _message(message, backend, status, headers.get("content-type", ""), body)
     if status == 429:
-        return RateLimited(told, code=code or "rate_limit_exceeded", headers=_retry_headers(headers))
+        return RateLimited(told, code=code, headers=_retry_headers(headers))
     if status in (401, 403):
         return BackendError(
-            f"Backend '{backend}' refused the gateway's credentials (HTTP {status}).", code="backend_unauthorized"
+            f"Backend '{backend}' refused the gateway's credentials (HTTP {status}).",
+            code="backend_unauthorized",
         )
     if status in _MENDABLE:
         if _is_unknown_model(status, code, message):
             code = "model_not_found"
         return InvalidRequest(told, code=code, param=_param(error, code))
     if status == 503:
-        return BackendUnavailable(told, code="backend_unavailable", headers=_retry_headers(headers))
-    return BackendError(told, code="backend_error")
+        return BackendUnavailable(told, headers=_retry_headers(headers))
+    return BackendError(told)
 
 
 def not_json(backend: str, status: int, content_type: str, body: bytes) -> ApiError:
     """The error for a 200 that is not what was asked for: an HTML page, or an error object under a good status."""
     error = _error_object(body)
-    return BackendError(_message(error.get("message"), backend, status, content_type, body), code="backend_error")
+    return BackendError(_message(error.get("message"), backend, status, content_type, body))
 
 
 def _error_object(body: bytes) -> dict[str, Any]:
@@ -73,7 +74,9 @@ def _message(message: Any, backend: str, status: int, content_type: str, body: b
 
 def _is_unknown_model(status: int, code: str | None, message: Any) -> bool:
     # vLLM: 404 "The model `x` does not exist."; Ollama: 404 'model "x" not found, try pulling it first'.
-    return code == "model_not_found" or (status == 404 and isinstance(message, str) and "model" in message.lower())
+    return code == "model_not_found" or (
+        status == 404 and isinstance(message, str) and "model" in message.lower()
+    )
 
 
 def _param(error: dict[str, Any], code: str | None) -> str | None:

@@ -87,7 +87,9 @@ def _malformed(reason: object, path: str) -> InvalidRequest:
     )
 
 
-def _explain(error: msgspec.ValidationError, shape: Any, data: bytes | msgspec.Raw, base: str) -> InvalidRequest:
+def _explain(
+    error: msgspec.ValidationError, shape: Any, data: bytes | msgspec.Raw, base: str
+) -> InvalidRequest:
     text = str(error)
     at = _AT.search(text)
     inner = at["path"] if at else ""
@@ -95,7 +97,9 @@ def _explain(error: msgspec.ValidationError, shape: Any, data: bytes | msgspec.R
     for pattern, build in _EXPLANATIONS:
         if match := pattern.match(text):
             return build(match, param, lambda: _value_at(data, inner), lambda: _supported(shape, inner))
-    return InvalidRequest(f"Invalid value for '{param}': {text.split(' - at ')[0]}.", code="invalid_value", param=param)
+    return InvalidRequest(
+        f"Invalid value for '{param}': {text.split(' - at ')[0]}.", code="invalid_value", param=param
+    )
 
 
 def _wrong_type(

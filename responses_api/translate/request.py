@@ -39,7 +39,10 @@ def to_chat_request(
 ) -> ChatRequest:
     """The body for `POST /chat/completions`: `history`, oldest first, then the request's own items."""
     params = request.params
-    chat: ChatRequest = {"model": request.model, "messages": to_messages([*history, *request.items], instructions)}
+    chat: ChatRequest = {
+        "model": request.model,
+        "messages": to_messages([*history, *request.items], instructions),
+    }
     for name in _SAME_NAME:
         value = getattr(params, name)
         if value is not None:
@@ -138,7 +141,9 @@ def _part(part: Item) -> Item:
     match part["type"]:
         case "input_image":
             if not part.get("image_url"):
-                raise InvalidRequest("This backend takes images by 'image_url' only, not by 'file_id'.", param="input")
+                raise InvalidRequest(
+                    "This backend takes images by 'image_url' only, not by 'file_id'.", param="input"
+                )
             image = {"url": part["image_url"], "detail": part.get("detail")}
             return {"type": "image_url", "image_url": _present(image)}
         case "input_file":

@@ -75,7 +75,10 @@ def test_it_echoes_what_was_asked(http: httpx.Client) -> None:
         "truncation": "auto",
         "parallel_tool_calls": False,
         "reasoning": {"effort": "low", "summary": None},
-        "text": {"format": {"type": "json_schema", "name": "n", "schema": {"type": "object"}}, "verbosity": "low"},
+        "text": {
+            "format": {"type": "json_schema", "name": "n", "schema": {"type": "object"}},
+            "verbosity": "low",
+        },
         "tools": [{"type": "function", "name": "f"}],
         "tool_choice": "none",
         "user": "u",
@@ -84,21 +87,31 @@ def test_it_echoes_what_was_asked(http: httpx.Client) -> None:
         "instructions": "Be brief.",
     }
     body = http.post("/responses", json={"model": "m", "input": "hi", **asked}).json()
-    asked["tools"] = [{"type": "function", "name": "f", "description": None, "parameters": None, "strict": None}]
+    asked["tools"] = [
+        {"type": "function", "name": "f", "description": None, "parameters": None, "strict": None}
+    ]
     assert {name: body[name] for name in asked} == asked
 
 
-def test_store_false_stores_nothing(http: httpx.Client, redis_cli: redis.Redis, redis_config: RedisConfig) -> None:
+def test_store_false_stores_nothing(
+    http: httpx.Client, redis_cli: redis.Redis, redis_config: RedisConfig
+) -> None:
     body = http.post("/responses", json={"model": "m", "input": "hi", "store": False}).json()
     assert body["store"] is False
     assert redis_cli.exists(f"{redis_config.key_prefix}response:{body['id']}") == 0
     assert http.get(f"/responses/{body['id']}").status_code == 404
-    follow_up = http.post("/responses", json={"model": "m", "input": "and?", "previous_response_id": body["id"]})
+    follow_up = http.post(
+        "/responses", json={"model": "m", "input": "and?", "previous_response_id": body["id"]}
+    )
     assert follow_up.status_code == 400
 
 
-def test_a_follow_up_sends_the_history_but_not_the_instructions(http: httpx.Client, backend: FakeBackend) -> None:
-    first = http.post("/responses", json={"model": "m", "input": "My name is Ada.", "instructions": "Be kind."}).json()
+def test_a_follow_up_sends_the_history_but_not_the_instructions(
+    http: httpx.Client, backend: FakeBackend
+) -> None:
+    first = http.post(
+        "/responses", json={"model": "m", "input": "My name is Ada.", "instructions": "Be kind."}
+    ).json()
     second = http.post(
         "/responses", json={"model": "m", "input": "What is my name?", "previous_response_id": first["id"]}
     ).json()
@@ -126,10 +139,16 @@ def test_tool_calls_and_their_outputs_make_a_round_trip(http: httpx.Client, back
         {"type": "function_call_output", "call_id": "call_2", "output": "noon"},
     ]
     second = http.post(
-        "/responses", json={"model": "m", "input": outputs, "tools": tools, "previous_response_id": first["id"]}
+        "/responses",
+        json={"model": "m", "input": outputs, "tools": tools, "previous_response_id": first["id"]},
     )
     assert second.status_code == 200
-    assert [message["role"] for message in backend.bodies()[1]["messages"]] == ["user", "assistant", "tool", "tool"]
+    assert [message["role"] for message in backend.bodies()[1]["messages"]] == [
+        "user",
+        "assistant",
+        "tool",
+        "tool",
+    ]
     assert len(backend.bodies()[1]["messages"][1]["tool_calls"]) == 2
 
 
@@ -187,7 +206,11 @@ INVALID = "invalid_request_error"
         (b'{"model":"m","input":"\\ud800"}', "invalid_json", None),
         (b'{"model":"m","input":"\xff"}', "invalid_json", None),
         (b'{"model":"m","input":' + b"[" * 100_000, "invalid_json", None),
-        (b'{"model":"m","input":"hi","x":' + b'{"a":' * 50_000 + b"1" + b"}" * 50_000 + b"}", "invalid_json", None),
+        (
+            b'{"model":"m","input":"hi","x":' + b'{"a":' * 50_000 + b"1" + b"}" * 50_000 + b"}",
+            "invalid_json",
+            None,
+        ),
         (b"[]", "invalid_type", None),
         (b"null", "invalid_type", None),
         (b"{}", "missing_required_parameter", "model"),
@@ -222,7 +245,11 @@ INVALID = "invalid_request_error"
             "mutually_exclusive_parameters",
             None,
         ),
-        (b'{"model":"m","input":"hi","background":true,"store":false}', "unsupported_parameter", "background"),
+        (
+            b'{"model":"m","input":"hi","background":true,"store":false}',
+            "unsupported_parameter",
+            "background",
+        ),
     ],
 )
 def test_a_bad_request_is_a_400_that_names_what_is_wrong(
@@ -263,7 +290,9 @@ def test_an_unknown_url_is_a_404(http: httpx.Client) -> None:
 @pytest.mark.parametrize("chunked", [False, True])
 def test_a_body_beyond_the_limit_is_a_413(gateway: Gateway, http: httpx.Client, chunked: bool) -> None:
     body = b'{"model":"m","input":"' + b"x" * gateway.runtime.config.max_body_bytes + b'"}'
-    content: Any = (body[start : start + 1_000_000] for start in range(0, len(body), 1_000_000)) if chunked else body
+    content: Any = (
+        (body[start : start + 1_000_000] for start in range(0, len(body), 1_000_000)) if chunked else body
+    )
     try:
         answer = http.post("/responses", content=content, headers={"content-type": "application/json"})
     except httpx.WriteError:  # the answer came, and the door closed, while we were still talking

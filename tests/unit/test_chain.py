@@ -94,7 +94,9 @@ async def test_the_list_of_ancestors_stays_bounded() -> None:
     assert chain.ancestors == [name(number) for number in range(200 - MAX_ANCESTORS, 200)]
 
 
-@pytest.mark.parametrize("gone", [{0}, {5}, {1, 2, 3}, {135}, {135, 136, 137}, {0, 70, 140, 198}, set(range(0, 190, 2))])
+@pytest.mark.parametrize(
+    "gone", [{0}, {5}, {1, 2, 3}, {135}, {135, 136, 137}, {0, 70, 140, 198}, set(range(0, 190, 2))]
+)
 async def test_missing_ancestors_are_skipped_and_counted_older_ones_stay(gone: set[int]) -> None:
     store = CountingStore()
     await grow(store, 200)

@@ -28,7 +28,10 @@ async def test_commands_of_one_turn_are_one_pipeline(pool: RedisPool) -> None:
 async def test_a_wrong_command_fails_alone(pool: RedisPool) -> None:
     key = f"{pool.key_prefix}text"
     replies = await asyncio.gather(
-        pool.execute("SET", key, b"x"), pool.execute("INCR", key), pool.execute("GET", key), return_exceptions=True
+        pool.execute("SET", key, b"x"),
+        pool.execute("INCR", key),
+        pool.execute("GET", key),
+        return_exceptions=True,
     )
     assert replies[0] == b"OK"
     assert isinstance(replies[1], ResponseError)

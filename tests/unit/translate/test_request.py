@@ -49,7 +49,9 @@ def test_instructions_come_first_then_history_then_input() -> None:
     ]
 
 
-@pytest.mark.parametrize(("role", "expected"), [("system", "system"), ("developer", "system"), ("user", "user")])
+@pytest.mark.parametrize(
+    ("role", "expected"), [("system", "system"), ("developer", "system"), ("user", "user")]
+)
 def test_roles(role: str, expected: str) -> None:
     assert messages({"role": role, "content": "x"}) == [{"role": expected, "content": "x"}]
 
@@ -78,7 +80,12 @@ def test_an_image_by_file_id_is_refused_not_dropped() -> None:
 
 def test_one_turn_of_reasoning_text_and_calls_is_one_message() -> None:
     turn = [
-        {"type": "reasoning", "id": "rs_1", "summary": [], "content": [{"type": "reasoning_text", "text": "hm"}]},
+        {
+            "type": "reasoning",
+            "id": "rs_1",
+            "summary": [],
+            "content": [{"type": "reasoning_text", "text": "hm"}],
+        },
         {"role": "assistant", "content": "I look."},
         {"type": "function_call", "call_id": "a", "name": "weather", "arguments": '{"city":"Rome"}'},
         {"type": "function_call", "call_id": "b", "name": "clock", "arguments": "{}"},
@@ -92,7 +99,11 @@ def test_one_turn_of_reasoning_text_and_calls_is_one_message() -> None:
             "content": "I look.",
             "reasoning_content": "hm",
             "tool_calls": [
-                {"id": "a", "type": "function", "function": {"name": "weather", "arguments": '{"city":"Rome"}'}},
+                {
+                    "id": "a",
+                    "type": "function",
+                    "function": {"name": "weather", "arguments": '{"city":"Rome"}'},
+                },
                 {"id": "b", "type": "function", "function": {"name": "clock", "arguments": "{}"}},
             ],
         },
@@ -146,7 +157,10 @@ def test_a_refusal_is_replayed_as_one() -> None:
         ({"top_logprobs": 3}, {"logprobs": True, "top_logprobs": 3}),
         ({"stream": True}, {"stream": True, "stream_options": {"include_usage": True}}),
         ({"user": "u", "service_tier": "flex"}, {"user": "u", "service_tier": "flex"}),
-        ({"safety_identifier": "s", "prompt_cache_key": "k"}, {"safety_identifier": "s", "prompt_cache_key": "k"}),
+        (
+            {"safety_identifier": "s", "prompt_cache_key": "k"},
+            {"safety_identifier": "s", "prompt_cache_key": "k"},
+        ),
         ({"metadata": {"a": "b"}, "store": False, "truncation": "auto"}, {}),
         ({"top_k": 5, "chat_template_kwargs": {"x": [1]}}, {"top_k": 5, "chat_template_kwargs": {"x": [1]}}),
         ({"tool_choice": "auto", "parallel_tool_calls": False}, {}),

@@ -1,0 +1,3 @@
+from responses_api.demo_backend.server import main
+
+main()

@@ -1,0 +1,66 @@
+"""What arrived: counts of calls, and the last bodies, for `GET /calls` and for tests."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A request as it came in: nothing is decoded before somebody asks."""
+
+    path: str
+    headers: list[tuple[bytes, bytes]]
+    body: bytes
+
+    def as_json(self) -> dict[str, Any]:
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in self.headers}
+        return {"path": self.path, "headers": headers, "body": self._decoded()}
+
+    def _decoded(self) -> Any:
+        try:
+            return msgspec.json.decode(self.body)
+        except msgspec.DecodeError:
+            return self.body.decode(errors="replace")
+
+
+class Ledger:
+    """`keep_bodies` bounds the chat calls kept; 0 keeps none."""
+
+    def __init__(self, keep_bodies: int) -> None:
+        self.kept: deque[Call] = deque(maxlen=keep_bodies)
+        self.aborted = 0
+        self.chat = 0
+        self._others: Counter[str] = Counter()
+        self._clients: set[Any] = set()
+
+    def arrived(self, kind: str, client: Any) -> None:
+        self._others[kind] += 1
+        self._clients.add(client)
+
+    def chat_arrived(self, call: Call, client: Any) -> None:
+        self.chat += 1
+        self._clients.add(client)
+        self.kept.append(call)
+
+    def reset(self) -> None:
+        self.kept.clear()
+        self._clients.clear()
+        self._others.clear()
+        self.chat = self.aborted = 0
+
+    def counts(self, in_flight: int) -> dict[str, int]:
+        """`connections`: the distinct client addresses since the last reset; `in_flight`: chat calls now."""
+        return {
+            "total": self.chat + self._others.total(),
+            "chat": self.chat,
+            "models": self._others["models"],
+            "health": self._others["health"],
+            "aborted": self.aborted,
+            "in_flight": in_flight,
+            "connections": len(self._clients),
+        }

@@ -44,7 +44,7 @@ A script reaches the server as the body field `demo_script`, the header `x-demo-
 
 Frames are counted as sent, the opening `role` frame included. Of a JSON answer `stall_after` and `cut_after`
 withhold everything (0) or the second half of the body (1 and more). Usage that is placed is sent also to a
-client that did not ask for it. A step without effect on a call (`raw_chunks` on a JSON answer) is passed over.
+client that did not ask for it. A step without effect on a call (`raw_chunks` on a JSON answer) is ignored.
 """
 
 from __future__ import annotations

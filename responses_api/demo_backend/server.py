@@ -51,7 +51,7 @@ class Server(uvicorn.Server):
 
 
 def serve(options: Mapping[str, Any]) -> None:
-    """Runs until interrupted; `options` as parsed by `add_options`. Exits with 1 where it cannot listen."""
+    """Runs until interrupted; `options` as parsed by `add_options`. Exits non-zero where it cannot listen."""
     told = {name: options[name] for name in ("tokens_per_second", "delay_ms", "answer_bytes", "tokens")}
     app = DemoBackend(Steps(**told), keep_bodies=options["keep_bodies"])
     server = Server(app, host=options["host"], port=options["port"], log_level="error")

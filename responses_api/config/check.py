@@ -1,0 +1,140 @@
+"""Rules across keys: what is well typed and still cannot work. Pure, but for looking whether named files exist."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from responses_api.config.errors import Problem
+from responses_api.config.schema import RedisConfig, ResponseApiConfig, RouterConfig, Timeouts
+
+_HOST_PORT = re.compile(r"(\[[0-9a-fA-F:.]+\]|[^\s:/@]+)(:(?P<port>\d{1,5}))?\Z")
+
+
+def problems_of(config: RouterConfig) -> Iterator[Problem]:
+    """Everything that would fail later, said now."""
+    yield from _check_response_api(config.response_api)
+    yield from _check_redis(config.response_api.redis)
+    yield from _check_tls(config.response_api.redis)
+    yield from _check_endpoints(config)
+    yield from _check_timeouts("timeouts", config.timeouts)
+    for index, backend in enumerate(config.backends):
+        yield from _check_timeouts(f"backends[{index}].timeouts", backend.timeouts)
+    for name in ("max_body_bytes", "max_chain_responses"):
+        yield from _at_least(name, getattr(config, name), 1)
+    yield from _at_least("index.max_backlog", config.index.max_backlog, 1)
+    yield from _at_least("index.retention_seconds", config.index.retention_seconds, 1)
+
+
+def _check_response_api(api: ResponseApiConfig) -> Iterator[Problem]:
+    if api.store_backend == "milvus":
+        yield Problem(
+            "response_api.store_backend", "milvus", "is not available in this version", "Use redis, or memory"
+        )
+    yield from _at_least("response_api.ttl_seconds", api.ttl_seconds, 0)
+    yield from _at_least("response_api.max_responses", api.max_responses, 1)
+
+
+def _check_redis(redis: RedisConfig) -> Iterator[Problem]:
+    key = "response_api.redis"
+    if redis.cluster_mode and redis.db != 0:
+        yield Problem(f"{key}.db", redis.db, "a Redis Cluster has database 0 only", "Set db: 0")
+    if redis.cluster_mode and not redis.cluster_addresses:
+        yield Problem(
+            f"{key}.cluster_addresses", [], "cluster_mode needs addresses", "List some nodes as host:port"
+        )
+    if redis.address:
+        yield from _check_address(f"{key}.address", redis.address)
+    for index, address in enumerate(redis.cluster_addresses):
+        yield from _check_address(f"{key}.cluster_addresses[{index}]", address)
+    yield from _at_least(f"{key}.db", redis.db, 0)
+    yield from _at_least(f"{key}.pool_size", redis.pool_size, 1)
+    yield from _at_least(f"{key}.min_idle_conns", redis.min_idle_conns, 0)
+    yield from _at_least(f"{key}.max_retries", redis.max_retries, 0)
+    if redis.min_idle_conns > redis.pool_size:
+        yield Problem(
+            f"{key}.min_idle_conns", redis.min_idle_conns, "is more than pool_size", f"Use at most {redis.pool_size}"
+        )
+    for name in ("dial_timeout", "read_timeout", "write_timeout"):
+        yield from _positive(f"{key}.{name}", getattr(redis, name))
+
+
+def _check_address(key: str, address: str) -> Iterator[Problem]:
+    if "://" in address:
+        yield Problem(key, address.split("://")[0] + "://…", "is a URL", "Write host:port, or set REDIS_URL")
+        return
+    match = _HOST_PORT.match(address)
+    if match is None or not 1 <= int(match["port"] or 6379) <= 65535:
+        yield Problem(key, address, "is no address", "Write host:port, for example localhost:6379")
+
+
+def _check_tls(redis: RedisConfig) -> Iterator[Problem]:
+    key = "response_api.redis"
+    for name in ("tls_cert_path", "tls_key_path", "tls_ca_path"):
+        path = getattr(redis, name)
+        if redis.tls_enabled and path and not Path(path).is_file():
+            yield Problem(f"{key}.{name}", path, "there is no such file", "Correct the path")
+    if redis.tls_enabled and bool(redis.tls_cert_path) != bool(redis.tls_key_path):
+        missing = "tls_key_path" if redis.tls_cert_path else "tls_cert_path"
+        yield Problem(
+            f"{key}.{missing}", "", "a client certificate needs both halves", "Name certificate and key, or neither"
+        )
+
+
+def _check_endpoints(config: RouterConfig) -> Iterator[Problem]:
+    named: set[str] = set()
+    places = [(f"vllm_endpoints[{index}]", each) for index, each in enumerate(config.vllm_endpoints)]
+    places += [(f"backends[{index}]", each) for index, each in enumerate(config.backends)]  # type: ignore[misc]
+    for key, endpoint in places:
+        if not endpoint.name:
+            yield Problem(f"{key}.name", "", "is empty", "Give it a name of its own")
+        elif endpoint.name in named:
+            yield Problem(f"{key}.name", endpoint.name, "is used twice", "Give each endpoint a name of its own")
+        named.add(endpoint.name)
+        yield from _at_least(f"{key}.weight", endpoint.weight, 0)
+    for index, vllm in enumerate(config.vllm_endpoints):
+        if not vllm.address or "/" in vllm.address:
+            yield Problem(
+                f"vllm_endpoints[{index}].address", vllm.address, "is no host", "Write a host name or an IP address"
+            )
+        if not 1 <= vllm.port <= 65535:
+            yield Problem(f"vllm_endpoints[{index}].port", vllm.port, "is no port", "Use 1 to 65535")
+    for index, backend in enumerate(config.backends):
+        yield from _check_base_url(f"backends[{index}].base_url", backend.base_url)
+        for name, value in [("api_key", backend.api_key), *backend.headers.items()]:
+            if not f"{name}{value}".isprintable():
+                yield Problem(f"backends[{index}].{name}", None, "has a line break in it", "Remove it")
+    if places and not any(endpoint.weight for _, endpoint in places):
+        yield Problem(places[0][0] + ".weight", 0, "no endpoint has any weight", "Give at least one a weight above 0")
+    for model, each in config.model_config.items():
+        for index, name in enumerate(each.preferred_endpoints):
+            if name not in named:
+                key = f"model_config.{model}.preferred_endpoints[{index}]"
+                yield Problem(key, name, "no endpoint has this name", f"Use one of: {', '.join(sorted(named))}")
+
+
+def _check_base_url(key: str, url: str) -> Iterator[Problem]:
+    try:
+        parts = urlsplit(url)
+        is_good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        is_good = False
+    if not is_good or not url.isprintable() or " " in url:
+        yield Problem(key, url, "is no http URL", "Write for example https://api.openai.com/v1")
+
+
+def _check_timeouts(key: str, timeouts: Timeouts) -> Iterator[Problem]:
+    for name in ("connect_timeout", "first_byte_timeout", "idle_timeout"):
+        yield from _positive(f"{key}.{name}", getattr(timeouts, name))
+
+
+def _at_least(key: str, value: int, low: int) -> Iterator[Problem]:
+    if value < low:
+        yield Problem(key, value, f"is below {low}", f"Use {low} or more")
+
+
+def _positive(key: str, value: float) -> Iterator[Problem]:
+    if not value > 0:
+        yield Problem(key, value, "is not above 0", "Give the seconds to wait")

@@ -50,7 +50,10 @@ def sync_client(config: RedisConfig) -> redis.Redis | redis.cluster.RedisCluster
     if config.tls_enabled:
         options |= {"ssl": True, **_tls(config)}
     if config.cluster_mode:
-        nodes = [redis.cluster.ClusterNode(*split_address(address)) for address in config.cluster_addresses]
+        nodes: list[Any] = [
+            redis.cluster.ClusterNode(*split_address(address))  # type: ignore[no-untyped-call]
+            for address in config.cluster_addresses
+        ]
         return redis.cluster.RedisCluster(startup_nodes=nodes, **options)
     host, port = split_address(config.address or DEFAULT_ADDRESS)
     return redis.Redis(host=host, port=port, db=config.db, **options)
@@ -207,7 +210,7 @@ class _Standalone:
     async def warm_up(self, connections: int) -> None:
         opened = [self._new_connection() for _ in range(connections)]
         for connection in opened:
-            await connection.connect()
+            await connection.connect()  # type: ignore[no-untyped-call]
         self._idle += opened
 
     async def aclose(self) -> None:
@@ -219,7 +222,7 @@ class _Standalone:
         wait = self._patience.begin(self._config.dial_timeout + self._seconds)
         try:
             if not connection.is_connected:
-                await connection.connect()
+                await connection.connect()  # type: ignore[no-untyped-call]
             wait.extend(self._seconds)
             await connection.send_packed_command(connection.pack_commands(commands), check_health=False)
             replies = [await _read_reply(connection) for _ in commands]

@@ -91,6 +91,18 @@ def _database(url: str) -> dict[str, object]:
 
 
 DATABASES = {"default": _database(os.environ.get("DATABASE_URL", f"sqlite:///{VAR_DIR / 'router.sqlite3'}"))}
+
+# django-redis, for console and tasks; our factory takes address, TLS and timeouts from the router's own configuration.
+DJANGO_REDIS_CONNECTION_FACTORY = "responses_api.redis_connection.RouterConnectionFactory"
+CACHES = {
+    "default": {
+        "BACKEND": "django_redis.cache.RedisCache",
+        "LOCATION": "redis://from-the-router-configuration",
+        "KEY_PREFIX": "console",
+        "OPTIONS": {"SERIALIZER": "django_redis.serializers.json.JSONSerializer"},
+    }
+}
+
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 STATIC_URL = "static/"
@@ -103,6 +115,7 @@ USE_TZ = True
 
 # "1" lets anyone in, wherever the server listens; else anonymous only on loopback, while no key was ever made.
 ROUTER_ALLOW_ANONYMOUS = os.environ.get("ROUTER_ALLOW_ANONYMOUS", "") == "1"
+ROUTER_API_KEY_PEPPER = os.environ.get("API_KEY_PEPPER") or f"api-key:{SECRET_KEY}"
 ROUTER_LOG_LEVEL = os.environ.get("ROUTER_LOG_LEVEL", "INFO")
 
 REST_FRAMEWORK = {

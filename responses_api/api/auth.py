@@ -5,21 +5,28 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any, Generic, TypeVar
 
+import structlog
 from django.conf import settings
+from django.utils import timezone
 from rest_framework.authentication import BaseAuthentication
 
 from responses_api import api_keys
 from responses_api.api.http import Request
 from responses_api.api.principal import ANONYMOUS, Principal
 from responses_api.errors import Unauthorized
+from responses_api.models import ApiKey
 
 K = TypeVar("K")
 V = TypeVar("V")
 
 REMEMBER_SECONDS = 5.0
 MAX_REMEMBERED = 10_000
+LAST_USE_PRECISION = timedelta(minutes=1)
+
+log = structlog.get_logger(__name__)
 
 
 class Remembered(Generic[K, V]):
@@ -51,13 +58,9 @@ class Remembered(Generic[K, V]):
         self._answers.clear()
 
 
-def _find(secret: str) -> Principal | None:
-    found = api_keys.find_principal(secret)
-    return None if found is None else Principal(found.project, found.key_id)
-
-
-keys: Remembered[str, Principal | None] = Remembered(_find)
+keys: Remembered[str, ApiKey | None] = Remembered(api_keys.find_active_key)
 any_key: Remembered[None, bool] = Remembered(lambda _: api_keys.any_key_exists())
+_recording: set[asyncio.Task[None]] = set()
 
 
 class ApiKeyAuthentication(BaseAuthentication):
@@ -68,20 +71,44 @@ class ApiKeyAuthentication(BaseAuthentication):
         scheme, _, secret = authorization.partition(" ")
         if await _is_open(request.scope):
             # SDKs insist on sending some key, also to a gateway that asks for none.
-            known = await keys.get(secret.strip()) if secret.startswith(api_keys.SECRET_PREFIX) else None
+            known = await _find(secret.strip()) if secret.startswith(api_keys.SECRET_PREFIX) else None
             return known or ANONYMOUS
         if scheme.lower() != "bearer" or not secret.strip():
             raise Unauthorized(
                 "You didn't provide an API key. Send it as 'Authorization: Bearer YOUR_KEY'; "
                 "an operator makes one with 'manage.py create_api_key'."
             )
-        principal = await keys.get(secret.strip())
+        principal = await _find(secret.strip())
         if principal is None:
             raise Unauthorized(f"Incorrect API key provided: {_masked(secret.strip())}.")
         return principal
 
     def authenticate_header(self, request: Any) -> str:
         return "Bearer"
+
+
+async def _find(secret: str) -> Principal | None:
+    key = await keys.get(secret)
+    if key is None:
+        return None
+    _note_use(key)
+    return Principal(key.project.public_id, key.pk)
+
+
+def _note_use(key: ApiKey) -> None:
+    """Keeps `last_used_at` true to a minute, without making anyone wait for it."""
+    now = timezone.now()
+    if key.last_used_at is None or now - key.last_used_at > LAST_USE_PRECISION:
+        key.last_used_at = now
+        task = asyncio.ensure_future(asyncio.to_thread(api_keys.record_use, key.pk))
+        _recording.add(task)
+        task.add_done_callback(_use_recorded)
+
+
+def _use_recorded(task: asyncio.Task[None]) -> None:
+    _recording.discard(task)
+    if not task.cancelled() and (error := task.exception()) is not None:
+        log.warning("key_use_not_recorded", reason=str(error))
 
 
 async def _is_open(scope: dict[str, Any]) -> bool:

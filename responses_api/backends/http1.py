@@ -61,6 +61,7 @@ class Connection(asyncio.Protocol):
         self.is_lost = False
         self.was_used = False
         self.idle_since = 0.0
+        self._reason = ""
         self._reset()
 
     # -- for the caller ------------------------------------------------------------------------------------------

@@ -7,9 +7,9 @@ and whose message says what was expected and what came.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from functools import cache
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import msgspec
 
@@ -45,7 +45,7 @@ def decoder(shape: Any) -> msgspec.json.Decoder[Any]:
 def decode(data: bytes | msgspec.Raw, shape: type[T], path: str = "") -> T:
     """`data` as `shape`. Raises `InvalidRequest`; `path` is where `data` stands in the whole body."""
     try:
-        result: T = decoder(shape).decode(data)
+        result: T = decoder(cast(Hashable, shape)).decode(data)
     except msgspec.ValidationError as error:
         raise _explain(error, shape, data, path) from None
     except (msgspec.DecodeError, UnicodeError) as error:
@@ -57,7 +57,7 @@ def decode(data: bytes | msgspec.Raw, shape: type[T], path: str = "") -> T:
 
 def decode_any(data: bytes | msgspec.Raw, path: str = "") -> Any:
     """`data` as plain dicts, lists and scalars. Raises `InvalidRequest`."""
-    return decode(data, Any, path)  # type: ignore[arg-type]
+    return decode(data, Any, path)
 
 
 def invalid_value(value: object, supported: list[str], param: str) -> InvalidRequest:

@@ -1,0 +1,115 @@
+"""Index entries: from the Redis stream to SQL, in batches, idempotently.
+
+Entries leave the stream only after their transaction is committed. Killed in between, the next drain writes the same rows
+again, over themselves: none is lost, none doubled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+import structlog
+from django.db import transaction
+from django.utils import timezone
+
+from responses_api import metrics
+from responses_api.index_entry import STREAM_FIELD, IndexEntry, decode, stream_key
+from responses_api.models import ResponseIndex
+
+log = structlog.get_logger(__name__)
+
+LOCK_SECONDS = 30
+BATCH_SIZE = 1000
+
+_KEPT_ON_CONFLICT = {"id", "deleted_at"}
+_UPDATED = [field.name for field in ResponseIndex._meta.concrete_fields if field.name not in _KEPT_ON_CONFLICT]
+
+_MAX_LENGTHS = {
+    field.name: field.max_length for field in ResponseIndex._meta.concrete_fields if field.max_length is not None
+}
+
+
+@dataclass(slots=True)
+class Drained:
+    """`written` and `rejected` entries; `is_locked`: another worker was at it."""
+
+    written: int = 0
+    rejected: int = 0
+    is_locked: bool = False
+
+
+def drain(client: Any, key_prefix: str, *, batch_size: int = BATCH_SIZE) -> Drained:
+    """Empties the stream. `client` is a sync redis client; raises what Redis and SQL raise."""
+    result = Drained()
+    lock = client.lock(f"{key_prefix}index:lock", timeout=LOCK_SECONDS, blocking=False)
+    if not lock.acquire():
+        result.is_locked = True
+        return result
+    try:
+        while raw := client.xrange(stream_key(key_prefix), count=batch_size):
+            lock.reacquire()
+            _drain_batch(client, key_prefix, raw, result)
+    finally:
+        # Lost to its timeout or not: two drains at once write the same rows, which is harmless.
+        if lock.owned():
+            lock.release()
+    return result
+
+
+def _drain_batch(client: Any, key_prefix: str, raw: list[tuple[bytes, dict[bytes, bytes]]], result: Drained) -> None:
+    entries = [entry for _, fields in raw if (entry := _decode(fields, result)) is not None]
+    write(entries)
+    client.xdel(stream_key(key_prefix), *(stream_id for stream_id, _ in raw))
+    result.written += len(entries)
+    metrics.INDEX_DRAINED.inc(len(entries))
+
+
+def write(entries: Iterable[IndexEntry]) -> None:
+    """Upserts rows in one transaction; of several entries for one id the last holds, and deleted stays deleted."""
+    rows: dict[str, ResponseIndex] = {}
+    deleted: set[str] = set()
+    for entry in entries:
+        if entry.op == "delete":
+            deleted.add(entry.id)
+        else:
+            rows[entry.id] = _row(entry)
+    with transaction.atomic():
+        ResponseIndex.objects.bulk_create(
+            rows.values(), update_conflicts=True, update_fields=_UPDATED, unique_fields=["id"], batch_size=500
+        )
+        if deleted:
+            ResponseIndex.objects.filter(id__in=deleted, deleted_at=None).update(deleted_at=timezone.now())
+
+
+def sweep(now: datetime, *, batch_size: int = BATCH_SIZE) -> int:
+    """Deletes the rows of responses that have expired; how many. In batches, so that no lock is held for long."""
+    total = 0
+    while expired := list(
+        ResponseIndex.objects.filter(expires_at__lt=now).order_by().values_list("id", flat=True)[:batch_size]
+    ):
+        total += ResponseIndex.objects.filter(id__in=expired).delete()[0]
+    return total
+
+
+def _decode(fields: dict[bytes, bytes], result: Drained) -> IndexEntry | None:
+    try:
+        return decode(fields[STREAM_FIELD.encode()])
+    except (KeyError, msgspec.DecodeError, UnicodeError) as error:
+        result.rejected += 1
+        metrics.INDEX_REJECTED.inc()
+        log.warning("index_entry_rejected", reason=str(error))
+        return None
+
+
+def _row(entry: IndexEntry) -> ResponseIndex:
+    fields = {name: getattr(entry, name) for name in entry.__struct_fields__ if name != "op"}
+    for name, max_length in _MAX_LENGTHS.items():
+        # SQLite would take longer text, or a NUL; PostgreSQL refuses the whole batch.
+        fields[name] = fields[name][:max_length].replace("\x00", "")
+    fields["created_at"] = datetime.fromtimestamp(entry.created_at, UTC)
+    fields["expires_at"] = None if entry.expires_at is None else datetime.fromtimestamp(entry.expires_at, UTC)
+    return ResponseIndex(**fields)

@@ -1,0 +1,103 @@
+"""What SQL holds: projects, their keys, and a small index of responses. Never a payload."""
+
+from __future__ import annotations
+
+import secrets
+
+from django.db import models
+from django.utils import timezone
+
+DEFAULT_PROJECT = "default"
+
+
+def new_project_id() -> str:
+    return f"proj_{secrets.token_hex(12)}"
+
+
+class Project(models.Model):
+    """A tenant. `public_id` is what stored responses and index rows carry."""
+
+    name = models.CharField(max_length=200, unique=True)
+    public_id = models.CharField(max_length=64, unique=True, default=new_project_id, editable=False)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class ApiKey(models.Model):
+    """A secret's digest; the secret itself was shown once and is not kept."""
+
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="api_keys")
+    name = models.CharField(max_length=200)
+    prefix = models.CharField(max_length=16, db_index=True, editable=False)
+    digest = models.CharField(max_length=64, unique=True, editable=False)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    expires_at = models.DateTimeField(null=True, blank=True)
+    revoked_at = models.DateTimeField(null=True, blank=True, editable=False)
+    last_used_at = models.DateTimeField(null=True, blank=True, editable=False)
+
+    class Meta:
+        ordering = ["-created_at"]
+        verbose_name = "API key"
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.prefix}…)"
+
+    @property
+    def state(self) -> str:
+        """`active`, `expired` or `revoked`."""
+        if self.revoked_at is not None:
+            return "revoked"
+        if self.expires_at is not None and self.expires_at <= timezone.now():
+            return "expired"
+        return "active"
+
+
+class ResponseIndex(models.Model):
+    """One request, as `index_entry.IndexEntry` tells it; `*_ms` are milliseconds.
+
+    `project` is an id, not a foreign key: rows outlive projects.
+    """
+
+    id = models.CharField(primary_key=True, max_length=64)
+    project = models.CharField(max_length=64)
+    created_at = models.DateTimeField()
+    expires_at = models.DateTimeField(null=True)
+    deleted_at = models.DateTimeField(null=True)
+    request_id = models.CharField(max_length=64, db_index=True)
+    model = models.CharField(max_length=200)
+    status = models.CharField(max_length=20)
+    error_code = models.CharField(max_length=64)
+    stored = models.BooleanField()
+    stream = models.BooleanField()
+    previous_response_id = models.CharField(max_length=64)
+    verdict = models.CharField(max_length=16)
+    verdict_reason = models.CharField(max_length=64)
+    backend = models.CharField(max_length=200)
+    input_tokens = models.BigIntegerField()
+    cached_tokens = models.BigIntegerField()
+    output_tokens = models.BigIntegerField()
+    reasoning_tokens = models.BigIntegerField()
+    request_bytes = models.BigIntegerField()
+    response_bytes = models.BigIntegerField()
+    duration_ms = models.FloatField()
+    first_token_ms = models.FloatField(null=True)
+    gateway_ms = models.FloatField()
+
+    class Meta:
+        ordering = ["-created_at", "-id"]
+        verbose_name = "response"
+        indexes = [
+            models.Index(fields=["-created_at", "-id"], name="response_newest"),
+            models.Index(fields=["project", "-created_at"], name="response_project"),
+            models.Index(fields=["model", "-created_at"], name="response_model"),
+            models.Index(fields=["status", "-created_at"], name="response_status"),
+            models.Index(fields=["expires_at"], name="response_expiry"),
+        ]
+
+    def __str__(self) -> str:
+        return self.id

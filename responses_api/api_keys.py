@@ -62,11 +62,7 @@ def digest(secret: str) -> str:
 def find_active_key(secret: str) -> ApiKey | None:
     """The key of this secret with its project, unless revoked or expired."""
     unexpired = Q(expires_at=None) | Q(expires_at__gt=timezone.now())
-    return (
-        ApiKey.objects.select_related("project")
-        .filter(unexpired, digest=digest(secret), revoked_at=None)
-        .first()
-    )
+    return ApiKey.objects.select_related("project").filter(unexpired, digest=digest(secret), revoked_at=None).first()
 
 
 @in_thread

@@ -87,9 +87,7 @@ async def _read_last(store: Store, project: str, response_id: str) -> ChainLink:
     return last
 
 
-def _decode_own(
-    project: str, response_id: str, ids: list[str], values: list[bytes | None]
-) -> list[ChainLink]:
+def _decode_own(project: str, response_id: str, ids: list[str], values: list[bytes | None]) -> list[ChainLink]:
     links = [decode_link(each, value) for each, value in zip(ids, values, strict=True) if value is not None]
     if any(link.project != project for link in links):
         raise InvalidChain(response_id, "it contains a response of another project")

@@ -149,9 +149,7 @@ class Engine:
         try:
             await self._record(run)
         except ApiError as error:
-            conclude(
-                run.response, translator.fail(ResponseError("server_error", error.message)), int(time.time())
-            )
+            conclude(run.response, translator.fail(ResponseError("server_error", error.message)), int(time.time()))
             self._settle(run, "failed", error_code=error.code or error.type)
 
     async def _record(self, run: Run) -> bytes:
@@ -216,7 +214,7 @@ class Engine:
 async def _translate(
     run: Run, translator: StreamTranslator, packets: AsyncIterator[bytes]
 ) -> AsyncIterator[list[Event]]:
-    """Packets → batches of events. Raises `BackendError` for a stream that is broken, malformed, or reports an error."""
+    """Packets → batches of events. Raises `BackendError` for a stream that is broken, or reports an error."""
     reader = sse.DataReader()
     async for packet in packets:
         data = reader.feed(packet)
@@ -256,9 +254,7 @@ def _read_answer(endpoint: Endpoint, answer: bytes) -> Outcome:
     try:
         completion: Completion = decode_completion(answer)
         if completion.error is not None:
-            raise BackendError(
-                f"Backend '{endpoint.name}' reported an error: {error_message(completion.error)}"
-            )
+            raise BackendError(f"Backend '{endpoint.name}' reported an error: {error_message(completion.error)}")
         return from_completion(completion)
     except (msgspec.DecodeError, UnicodeError, RecursionError, ValueError) as error:
         raise not_json(endpoint.name, 200, "application/json", answer) from error

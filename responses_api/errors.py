@@ -48,9 +48,7 @@ class InvalidRequest(ApiError):
 
 class MissingParameter(InvalidRequest):
     def __init__(self, param: str) -> None:
-        super().__init__(
-            f"Missing required parameter: '{param}'.", code="missing_required_parameter", param=param
-        )
+        super().__init__(f"Missing required parameter: '{param}'.", code="missing_required_parameter", param=param)
 
 
 class UnsupportedParameter(InvalidRequest):
@@ -82,9 +80,7 @@ class InvalidChain(InvalidRequest):
 
 class ModelNotFound(InvalidRequest):
     def __init__(self, model: str) -> None:
-        super().__init__(
-            f"The requested model '{model}' does not exist.", code="model_not_found", param="model"
-        )
+        super().__init__(f"The requested model '{model}' does not exist.", code="model_not_found", param="model")
 
 
 class Unauthorized(ApiError):

@@ -1,7 +1,7 @@
 """Index entries: from the Redis stream to SQL, in batches, idempotently.
 
-Entries leave the stream only after their transaction is committed. Killed in between, the next drain writes the same rows
-again, over themselves: none is lost, none doubled.
+Entries leave the stream only after their transaction is committed. Killed in between, the next drain writes the same
+rows again, over themselves: none is lost, none doubled.
 """
 
 from __future__ import annotations

@@ -19,13 +19,9 @@ FIRST_TOKEN_SECONDS = Histogram(
 OPEN_STREAMS = Gauge("router_open_streams", "Streams being sent.", multiprocess_mode="livesum")
 TOKENS = Counter("router_tokens_total", "Tokens as the backends reported them.", ["backend", "kind"])
 BACKEND_CALLS = Counter("router_backend_calls_total", "Calls to backends by outcome.", ["backend", "outcome"])
-CLIENT_DISCONNECTS = Counter(
-    "router_client_disconnects_total", "Clients that left before their answer's end."
-)
+CLIENT_DISCONNECTS = Counter("router_client_disconnects_total", "Clients that left before their answer's end.")
 STORE_ERRORS = Counter("router_store_errors_total", "Store operations that failed.", ["operation"])
 CHAIN_MISSING = Counter("router_chain_missing_total", "Deleted or expired ancestors skipped in chains.")
 INDEX_DROPPED = Counter("router_index_dropped_total", "Index entries that could not be handed to Redis.")
 INDEX_DRAINED = Counter("router_index_drained_total", "Index entries written to SQL.")
-INDEX_REJECTED = Counter(
-    "router_index_rejected_total", "Index entries that could not be read and were set aside."
-)
+INDEX_REJECTED = Counter("router_index_rejected_total", "Index entries that could not be read and were set aside.")

@@ -104,9 +104,7 @@ class RedisPool:
         self.key_prefix = config.key_prefix
         # Kept: asking for the running loop is a system call before Python 3.12.
         self._loop = asyncio.get_running_loop()
-        self._transport: _Transport = (
-            _Cluster(config) if config.cluster_mode else _Standalone(config, self._loop)
-        )
+        self._transport: _Transport = _Cluster(config) if config.cluster_mode else _Standalone(config, self._loop)
         self._waiting: list[tuple[Command, asyncio.Future[Any]]] = []
         self._flushes: set[asyncio.Task[None]] = set()
         self._scheduled = False
@@ -256,11 +254,7 @@ class _Standalone:
             "retry": AsyncRetry(NoBackoff(), 0),
             **_credentials(self._config),
         }
-        return (
-            SSLConnection(**options, **_tls(self._config))
-            if self._config.tls_enabled
-            else Connection(**options)
-        )
+        return SSLConnection(**options, **_tls(self._config)) if self._config.tls_enabled else Connection(**options)
 
 
 async def _read_reply(connection: AbstractConnection) -> Any:

@@ -43,9 +43,7 @@ class Page:
 class StoredResponses:
     """Create, get, list the input of, and delete. Every method raises `StoreUnavailable` when the store is away."""
 
-    def __init__(
-        self, store: Store, ttl_seconds: int, index: IndexWriter, *, include_instructions: bool
-    ) -> None:
+    def __init__(self, store: Store, ttl_seconds: int, index: IndexWriter, *, include_instructions: bool) -> None:
         self._store = store
         self._ttl_seconds = ttl_seconds
         self._index = index
@@ -71,13 +69,9 @@ class StoredResponses:
         stored = await self.get(project, response_id)
         if not await self._store.delete(response_id):
             raise ResponseNotFound(response_id)
-        self._index.add(
-            IndexEntry(id=response_id, project=project, op="delete", created_at=stored.created_at)
-        )
+        self._index.add(IndexEntry(id=response_id, project=project, op="delete", created_at=stored.created_at))
 
-    async def input_items(
-        self, project: str, response_id: str, *, limit: int, order: str, after: str | None
-    ) -> Page:
+    async def input_items(self, project: str, response_id: str, *, limit: int, order: str, after: str | None) -> Page:
         """The items this response was created with, without those of the chain before it.
 
         Ascending is the order the model saw: the instructions as a `system` message, then the input. Descending, the

@@ -42,7 +42,6 @@ def broker_url() -> str:
 
 def _to_url(redis: RedisConfig) -> str:
 
-
     scheme = "rediss" if redis.tls_enabled else "redis"
     credentials = f"{quote(redis.username, safe='')}:{quote(redis.password, safe='')}@" if redis.password else ""
     return f"{scheme}://{credentials}{redis.address or 'localhost:6379'}/{redis.db}"

@@ -57,9 +57,7 @@ class FakeBackend:
 
     def wait_for(self, **counts: int) -> None:
         """Until `calls()` shows these counts: a server sees a client leave a moment after the client did."""
-        _wait_until(
-            lambda: counts.items() <= self.calls().items(), lambda: f"waited for {counts}, got {self.calls()}"
-        )
+        _wait_until(lambda: counts.items() <= self.calls().items(), lambda: f"waited for {counts}, got {self.calls()}")
 
     def reset(self) -> None:
         """Forgets calls, bodies and scripts; breaks off calls that still hang."""

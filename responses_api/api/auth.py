@@ -64,7 +64,7 @@ _recording: set[asyncio.Task[None]] = set()
 
 
 class ApiKeyAuthentication(BaseAuthentication):
-    """`Authorization: Bearer rr-…`. Without one: allowed on loopback while no key was ever made, or if settings say so."""
+    """`Authorization: Bearer rr-…`. Without: allowed on loopback while no key was ever made, or if settings say so."""
 
     async def authenticate(self, request: Request) -> Principal:  # type: ignore[override]
         authorization = request.headers.get(b"authorization", b"").decode("latin-1")

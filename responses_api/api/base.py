@@ -1,7 +1,7 @@
 """The API's view: DRF's `APIView` with a slim async dispatch.
 
 Authentication, throttles and exception handling run, on the event loop; content negotiation, parsers, renderers and
-serializers do not (they cost 450–935 µs a request; msgspec decodes and encodes instead).
+serializers do not (they cost 450 to 935 µs a request; msgspec decodes and encodes instead).
 """
 
 from __future__ import annotations

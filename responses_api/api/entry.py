@@ -87,9 +87,7 @@ def _resolve(request: Request) -> tuple[str, Callable[..., Awaitable[Reply | Str
 class _Client:
     """The other side of one request: its body, its presence, its answer."""
 
-    def __init__(
-        self, receive: Receive, send: Send, watchman: Watchman, loop: asyncio.AbstractEventLoop
-    ) -> None:
+    def __init__(self, receive: Receive, send: Send, watchman: Watchman, loop: asyncio.AbstractEventLoop) -> None:
         self._receive = receive
         self._send = send
         self._watchman = watchman

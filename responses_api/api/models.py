@@ -16,9 +16,7 @@ class ModelsView(ApiView):
 
     async def get(self, request: Request) -> Reply:
         models = await request.runtime.catalog.models()
-        return Reply(
-            msgspec.json.encode({"object": "list", "data": [_model(*each) for each in models.items()]})
-        )
+        return Reply(msgspec.json.encode({"object": "list", "data": [_model(*each) for each in models.items()]}))
 
 
 class ModelView(ApiView):

@@ -45,9 +45,7 @@ class ModelCatalog:
     async def _ask(self, endpoint: Endpoint) -> list[str]:
         headers = {"authorization": f"Bearer {endpoint.api_key}"} if endpoint.api_key else {}
         try:
-            answer = await self._client.get(
-                f"{endpoint.base_url}/models", headers={**headers, **endpoint.headers}
-            )
+            answer = await self._client.get(f"{endpoint.base_url}/models", headers={**headers, **endpoint.headers})
             answer.raise_for_status()
             return [str(model["id"]) for model in answer.json()["data"]]
         except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:

@@ -78,9 +78,7 @@ class Call:
         try:
             self._connection, self._head = await self._open()
             if self._head.status != 200:
-                raise from_status(
-                    self._endpoint.name, self._head.status, self._head.headers, await self._read()
-                )
+                raise from_status(self._endpoint.name, self._head.status, self._head.headers, await self._read())
         except BaseException as error:
             self._end(error)
             raise
@@ -130,9 +128,7 @@ class Call:
                 f"Backend '{name}' cannot be reached: {error.strerror or 'connection failed'}."
             ) from error
         except BrokenConnection as error:
-            raise BackendError(
-                f"Backend '{name}' broke the connection before it answered: {error}."
-            ) from error
+            raise BackendError(f"Backend '{name}' broke the connection before it answered: {error}.") from error
         except asyncio.CancelledError:
             if not self._wait.was_timeout():
                 raise
@@ -155,9 +151,7 @@ class Call:
         while packet := await self._next_packet():
             size += len(packet)
             if size > MAX_ANSWER_BYTES:
-                raise BackendError(
-                    f"Backend '{self._endpoint.name}' sent more than {MAX_ANSWER_BYTES} bytes."
-                )
+                raise BackendError(f"Backend '{self._endpoint.name}' sent more than {MAX_ANSWER_BYTES} bytes.")
             chunks.append(packet)
         return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 

@@ -74,9 +74,7 @@ def _message(message: Any, backend: str, status: int, content_type: str, body: b
 
 def _is_unknown_model(status: int, code: str | None, message: Any) -> bool:
     # vLLM: 404 "The model `x` does not exist."; Ollama: 404 'model "x" not found, try pulling it first'.
-    return code == "model_not_found" or (
-        status == 404 and isinstance(message, str) and "model" in message.lower()
-    )
+    return code == "model_not_found" or (status == 404 and isinstance(message, str) and "model" in message.lower())
 
 
 def _param(error: dict[str, Any], code: str | None) -> str | None:

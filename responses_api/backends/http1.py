@@ -239,9 +239,7 @@ class ConnectionPool:
             while idle and (idle[0].idle_since <= oldest or idle[0].is_lost):
                 idle.popleft().close()
         is_empty = not any(self._idle.values())
-        self._sweep = (
-            None if is_empty else self._loop.call_later(self._keep_alive_seconds / 2, self._drop_old)
-        )
+        self._sweep = None if is_empty else self._loop.call_later(self._keep_alive_seconds / 2, self._drop_old)
 
     def _tls_context(self) -> ssl.SSLContext:
         if self._tls is None:

@@ -42,9 +42,7 @@ def _check_redis(redis: RedisConfig) -> Iterator[Problem]:
     if redis.cluster_mode and redis.db != 0:
         yield Problem(f"{key}.db", redis.db, "a Redis Cluster has database 0 only", "Set db: 0")
     if redis.cluster_mode and not redis.cluster_addresses:
-        yield Problem(
-            f"{key}.cluster_addresses", [], "cluster_mode needs addresses", "List some nodes as host:port"
-        )
+        yield Problem(f"{key}.cluster_addresses", [], "cluster_mode needs addresses", "List some nodes as host:port")
     if redis.address:
         yield from _check_address(f"{key}.address", redis.address)
     for index, address in enumerate(redis.cluster_addresses):
@@ -84,30 +82,33 @@ def _check_tls(redis: RedisConfig) -> Iterator[Problem]:
 
 
 def _check_endpoints(config: RouterConfig) -> Iterator[Problem]:
-    named: set[str] = set()
-    places = [(f"vllm_endpoints[{index}]", each) for index, each in enumerate(config.vllm_endpoints)]
-    places += [(f"backends[{index}]", each) for index, each in enumerate(config.backends)]  # type: ignore[misc]
-    for key, endpoint in places:
-        if not endpoint.name:
-            yield Problem(f"{key}.name", "", "is empty", "Give it a name of its own")
-        elif endpoint.name in named:
-            yield Problem(f"{key}.name", endpoint.name, "is used twice", "Give each endpoint a name of its own")
-        named.add(endpoint.name)
-        yield from _at_least(f"{key}.weight", endpoint.weight, 0)
+    yield from _check_names_and_weights(config)
     for index, vllm in enumerate(config.vllm_endpoints):
+        key = f"vllm_endpoints[{index}]"
         if not vllm.address or "/" in vllm.address:
-            yield Problem(
-                f"vllm_endpoints[{index}].address", vllm.address, "is no host", "Write a host name or an IP address"
-            )
+            yield Problem(f"{key}.address", vllm.address, "is no host", "Write a host name or an IP address")
         if not 1 <= vllm.port <= 65535:
-            yield Problem(f"vllm_endpoints[{index}].port", vllm.port, "is no port", "Use 1 to 65535")
+            yield Problem(f"{key}.port", vllm.port, "is no port", "Use 1 to 65535")
     for index, backend in enumerate(config.backends):
         yield from _check_base_url(f"backends[{index}].base_url", backend.base_url)
         for name, value in [("api_key", backend.api_key), *backend.headers.items()]:
             if not f"{name}{value}".isprintable():
                 yield Problem(f"backends[{index}].{name}", None, "has a line break in it", "Remove it")
-    if places and not any(endpoint.weight for _, endpoint in places):
-        yield Problem(places[0][0] + ".weight", 0, "no endpoint has any weight", "Give at least one a weight above 0")
+
+
+def _check_names_and_weights(config: RouterConfig) -> Iterator[Problem]:
+    places = [(f"vllm_endpoints[{index}]", each.name, each.weight) for index, each in enumerate(config.vllm_endpoints)]
+    places += [(f"backends[{index}]", each.name, each.weight) for index, each in enumerate(config.backends)]
+    named: set[str] = set()
+    for key, name, weight in places:
+        if not name:
+            yield Problem(f"{key}.name", "", "is empty", "Give it a name of its own")
+        elif name in named:
+            yield Problem(f"{key}.name", name, "is used twice", "Give each endpoint a name of its own")
+        named.add(name)
+        yield from _at_least(f"{key}.weight", weight, 0)
+    if places and not any(weight for _, _, weight in places):
+        yield Problem(f"{places[0][0]}.weight", 0, "no endpoint has any weight", "Give at least one a weight above 0")
     for model, each in config.model_config.items():
         for index, name in enumerate(each.preferred_endpoints):
             if name not in named:

@@ -141,9 +141,7 @@ def _limited(said: Answer, limit: int | None) -> Answer:
     if limit is None or said.calls or said.tokens <= limit:
         return said
     reasoning = said.reasoning[:limit]
-    return replace(
-        said, reasoning=reasoning, pieces=said.pieces[: limit - len(reasoning)], finish_reason="length"
-    )
+    return replace(said, reasoning=reasoning, pieces=said.pieces[: limit - len(reasoning)], finish_reason="length")
 
 
 def _argument_chars(steps: Steps) -> int:

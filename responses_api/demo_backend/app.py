@@ -113,20 +113,14 @@ class DemoBackend:
         usage = steps.usage or answers.usage(request, said)
         if request.stream and not steps.ignore_stream:
             delivery = _streamed(identity, request, said, usage, steps)
-            await exchange.deliver(
-                200, _headers(_EVENT_STREAM, steps), delivery, steps.tokens_per_second or 0
-            )
+            await exchange.deliver(200, _headers(_EVENT_STREAM, steps), delivery, steps.tokens_per_second or 0)
         else:
-            await _send_document(
-                200, _JSON, chunks.completion(identity, request, said, usage, steps), steps, exchange
-            )
+            await _send_document(200, _JSON, chunks.completion(identity, request, said, usage, steps), steps, exchange)
 
     def _steps_for(self, request: ChatRequest, exchange: Exchange) -> Steps:
         told = request.demo_script
         try:
-            told = (
-                told or _from_header(exchange) or from_model(request.model or "") or self.scripts.take("chat")
-            )
+            told = told or _from_header(exchange) or from_model(request.model or "") or self.scripts.take("chat")
         except ScriptError as error:
             raise RequestError(400, str(error), code="invalid_script") from error
         return told.over(self._defaults) if told else self._defaults
@@ -168,9 +162,7 @@ class DemoBackend:
 
 async def _unknown_path(exchange: Exchange) -> None:
     await exchange.body()
-    raise RequestError(
-        404, f"Invalid URL ({exchange.scope['method']} {exchange.scope['path']})", code="unknown_url"
-    )
+    raise RequestError(404, f"Invalid URL ({exchange.scope['method']} {exchange.scope['path']})", code="unknown_url")
 
 
 async def _refused_by(steps: Steps, exchange: Exchange) -> bool:
@@ -193,9 +185,7 @@ async def _refused_by(steps: Steps, exchange: Exchange) -> bool:
     return True
 
 
-async def _send_document(
-    status: int, headers: Headers, body: bytes, steps: Steps, exchange: Exchange
-) -> None:
+async def _send_document(status: int, headers: Headers, body: bytes, steps: Steps, exchange: Exchange) -> None:
     if steps.stall_after is None and steps.cut_after is None and steps.packet_bytes is None:
         await exchange.answer(status, _headers(headers, steps), body)
         return

@@ -13,9 +13,7 @@ from responses_api.demo_backend.script import Steps
 class RequestError(Exception):
     """Ends a call with `status` and an OpenAI-shaped error body."""
 
-    def __init__(
-        self, status: int, message: str, *, code: str | None = None, param: str | None = None
-    ) -> None:
+    def __init__(self, status: int, message: str, *, code: str | None = None, param: str | None = None) -> None:
         super().__init__(message)
         self.status = status
         self.error = {"message": message, "type": "invalid_request_error", "param": param, "code": code}
@@ -110,7 +108,5 @@ def parse_request(body: bytes) -> ChatRequest:
             param="messages",
         )
     if request.model == "missing-model":
-        raise RequestError(
-            404, "The model `missing-model` does not exist.", code="model_not_found", param="model"
-        )
+        raise RequestError(404, "The model `missing-model` does not exist.", code="model_not_found", param="model")
     return request

@@ -44,9 +44,7 @@ class Identity:
         )
 
 
-def completion(
-    identity: Identity, request: ChatRequest, said: Answer, usage: dict[str, Any], steps: Steps
-) -> bytes:
+def completion(identity: Identity, request: ChatRequest, said: Answer, usage: dict[str, Any], steps: Steps) -> bytes:
     """The whole answer as one `chat.completion` document."""
     choice = {
         "index": 0,
@@ -60,9 +58,7 @@ def completion(
     return identity.opening("chat.completion") + _encode(rest)[1:]
 
 
-def frames(
-    identity: Identity, request: ChatRequest, said: Answer, usage: dict[str, Any], steps: Steps
-) -> list[bytes]:
+def frames(identity: Identity, request: ChatRequest, said: Answer, usage: dict[str, Any], steps: Steps) -> list[bytes]:
     """The whole answer as server-sent events, `[DONE]` included; each frame ends with a blank line."""
     shape = _Shape(identity, request, usage, steps)
     made = [shape.frame(_choice({"role": "assistant", "content": None if steps.null_content else ""}))]

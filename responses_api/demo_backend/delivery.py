@@ -54,9 +54,7 @@ def error_object(steps: Steps, status: int | None = None) -> dict[str, Any]:
         return {"error": steps.error}
     if status is None:
         return {"error": _SERVER_ERROR}
-    kind = (
-        "rate_limit_error" if status == 429 else "server_error" if status >= 500 else "invalid_request_error"
-    )
+    kind = "rate_limit_error" if status == 429 else "server_error" if status >= 500 else "invalid_request_error"
     return {"error": {"message": f"The script says {status}.", "type": kind, "param": None, "code": None}}
 
 

@@ -55,9 +55,7 @@ def _chosen(request: ChatRequest) -> list[Function]:
     prompt = request.prompt.lower()
     mentioned = [function for function in offered if _names(prompt, function)]
     if not mentioned and (mode == "required" or "use a tool" in prompt or "weather" in prompt):
-        mentioned = [
-            next((one for one in offered if "weather" in prompt and "weather" in one.name), offered[0])
-        ]
+        mentioned = [next((one for one in offered if "weather" in prompt and "weather" in one.name), offered[0])]
     return mentioned[:1] if request.parallel_tool_calls is False else mentioned
 
 

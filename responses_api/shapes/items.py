@@ -193,9 +193,7 @@ def _normalise_message(item: Item, path: str) -> None:
                 code="missing_required_parameter",
                 param=f"{path}.content[{index}].image_url",
             )
-        if part["type"] == "input_file" and not (
-            part.get("file_data") or part.get("file_url") or part.get("file_id")
-        ):
+        if part["type"] == "input_file" and not (part.get("file_data") or part.get("file_url") or part.get("file_id")):
             raise InvalidRequest(
                 "A file needs 'file_data', 'file_url' or 'file_id'.",
                 code="missing_required_parameter",

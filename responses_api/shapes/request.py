@@ -177,8 +177,7 @@ def _refuse_unsupported(params: CreateParams, extra: dict[str, msgspec.Raw]) -> 
     if params.previous_response_id and params.conversation:
         # Verbatim, with the empty name and the truncation: clients match on it.
         raise InvalidRequest(
-            "Mutually exclusive parameters: ''. Ensure you are only providing one of: "
-            "'pre..._id' or 'conversation'.",
+            "Mutually exclusive parameters: ''. Ensure you are only providing one of: 'pre..._id' or 'conversation'.",
             code="mutually_exclusive_parameters",
         )
     if params.background and params.store is False:

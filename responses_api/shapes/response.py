@@ -6,7 +6,7 @@ Every key that OpenAI's or Open Responses' schema requires is always there, with
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 from msgspec import Struct
@@ -107,9 +107,7 @@ def encode(response: Response) -> bytes:
     return _encoder.encode(response)
 
 
-def in_progress(
-    request: CreateRequest, response_id: str, created_at: int, instructions: str | None
-) -> Response:
+def in_progress(request: CreateRequest, response_id: str, created_at: int, instructions: str | None) -> Response:
     """The response as it stands before the backend has said anything."""
     params = request.params
     text, reasoning = params.text, params.reasoning

@@ -87,9 +87,7 @@ def _malformed(reason: object, path: str) -> InvalidRequest:
     )
 
 
-def _explain(
-    error: msgspec.ValidationError, shape: Any, data: bytes | msgspec.Raw, base: str
-) -> InvalidRequest:
+def _explain(error: msgspec.ValidationError, shape: Any, data: bytes | msgspec.Raw, base: str) -> InvalidRequest:
     text = str(error)
     at = _AT.search(text)
     inner = at["path"] if at else ""
@@ -97,9 +95,7 @@ def _explain(
     for pattern, build in _EXPLANATIONS:
         if match := pattern.match(text):
             return build(match, param, lambda: _value_at(data, inner), lambda: _supported(shape, inner))
-    return InvalidRequest(
-        f"Invalid value for '{param}': {text.split(' - at ')[0]}.", code="invalid_value", param=param
-    )
+    return InvalidRequest(f"Invalid value for '{param}': {text.split(' - at ')[0]}.", code="invalid_value", param=param)
 
 
 def _wrong_type(
@@ -149,9 +145,7 @@ def _not_in_enum(
     return InvalidRequest(f"Invalid value: '{match['value']}'.", code="invalid_value", param=param)
 
 
-def _missing(
-    match: re.Match[str], param: str, value: Callable[[], Any], _: Callable[[], list[str]]
-) -> InvalidRequest:
+def _missing(match: re.Match[str], param: str, value: Callable[[], Any], _: Callable[[], list[str]]) -> InvalidRequest:
     return MissingParameter(f"{param}.{match['field']}" if param else match["field"])
 
 

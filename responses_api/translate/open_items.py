@@ -30,9 +30,7 @@ class OpenItem:
 
     def added(self) -> list[Event]:
         return [
-            events.OutputItemAdded(
-                sequence_number=next(self._sequence), output_index=self._index, item=self._empty()
-            )
+            events.OutputItemAdded(sequence_number=next(self._sequence), output_index=self._index, item=self._empty())
         ]
 
     def close(self) -> list[Event]:
@@ -94,18 +92,14 @@ class OpenMessage(OpenItem):
         return opened + self._end_part()
 
     def item(self, status: str) -> Item:
-        return message_item(
-            self._id, [*self._parts, self._part()] if self._kind else list(self._parts), status
-        )
+        return message_item(self._id, [*self._parts, self._part()] if self._kind else list(self._parts), status)
 
     def _begin_part(self, kind: str) -> list[Event]:
         if self._kind == kind:
             return []
         produced = self._end_part()
         self._kind = kind
-        produced.append(
-            self._event(events.ContentPartAdded, content_index=len(self._parts), part=self._part())
-        )
+        produced.append(self._event(events.ContentPartAdded, content_index=len(self._parts), part=self._part()))
         return produced
 
     def _end_part(self) -> list[Event]:
@@ -123,11 +117,7 @@ class OpenMessage(OpenItem):
 
     def _part(self) -> Item:
         joined = "".join(self._pieces)
-        return (
-            {"type": "refusal", "refusal": joined}
-            if self._kind == "refusal"
-            else text_part(joined, self._logprobs)
-        )
+        return {"type": "refusal", "refusal": joined} if self._kind == "refusal" else text_part(joined, self._logprobs)
 
 
 class OpenReasoning(OpenItem):

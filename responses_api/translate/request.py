@@ -141,9 +141,7 @@ def _part(part: Item) -> Item:
     match part["type"]:
         case "input_image":
             if not part.get("image_url"):
-                raise InvalidRequest(
-                    "This backend takes images by 'image_url' only, not by 'file_id'.", param="input"
-                )
+                raise InvalidRequest("This backend takes images by 'image_url' only, not by 'file_id'.", param="input")
             image = {"url": part["image_url"], "detail": part.get("detail")}
             return {"type": "image_url", "image_url": _present(image)}
         case "input_file":

@@ -87,31 +87,21 @@ def test_it_echoes_what_was_asked(http: httpx.Client) -> None:
         "instructions": "Be brief.",
     }
     body = http.post("/responses", json={"model": "m", "input": "hi", **asked}).json()
-    asked["tools"] = [
-        {"type": "function", "name": "f", "description": None, "parameters": None, "strict": None}
-    ]
+    asked["tools"] = [{"type": "function", "name": "f", "description": None, "parameters": None, "strict": None}]
     assert {name: body[name] for name in asked} == asked
 
 
-def test_store_false_stores_nothing(
-    http: httpx.Client, redis_cli: redis.Redis, redis_config: RedisConfig
-) -> None:
+def test_store_false_stores_nothing(http: httpx.Client, redis_cli: redis.Redis, redis_config: RedisConfig) -> None:
     body = http.post("/responses", json={"model": "m", "input": "hi", "store": False}).json()
     assert body["store"] is False
     assert redis_cli.exists(f"{redis_config.key_prefix}response:{body['id']}") == 0
     assert http.get(f"/responses/{body['id']}").status_code == 404
-    follow_up = http.post(
-        "/responses", json={"model": "m", "input": "and?", "previous_response_id": body["id"]}
-    )
+    follow_up = http.post("/responses", json={"model": "m", "input": "and?", "previous_response_id": body["id"]})
     assert follow_up.status_code == 400
 
 
-def test_a_follow_up_sends_the_history_but_not_the_instructions(
-    http: httpx.Client, backend: FakeBackend
-) -> None:
-    first = http.post(
-        "/responses", json={"model": "m", "input": "My name is Ada.", "instructions": "Be kind."}
-    ).json()
+def test_a_follow_up_sends_the_history_but_not_the_instructions(http: httpx.Client, backend: FakeBackend) -> None:
+    first = http.post("/responses", json={"model": "m", "input": "My name is Ada.", "instructions": "Be kind."}).json()
     second = http.post(
         "/responses", json={"model": "m", "input": "What is my name?", "previous_response_id": first["id"]}
     ).json()
@@ -290,9 +280,7 @@ def test_an_unknown_url_is_a_404(http: httpx.Client) -> None:
 @pytest.mark.parametrize("chunked", [False, True])
 def test_a_body_beyond_the_limit_is_a_413(gateway: Gateway, http: httpx.Client, chunked: bool) -> None:
     body = b'{"model":"m","input":"' + b"x" * gateway.runtime.config.max_body_bytes + b'"}'
-    content: Any = (
-        (body[start : start + 1_000_000] for start in range(0, len(body), 1_000_000)) if chunked else body
-    )
+    content: Any = (body[start : start + 1_000_000] for start in range(0, len(body), 1_000_000)) if chunked else body
     try:
         answer = http.post("/responses", content=content, headers={"content-type": "application/json"})
     except httpx.WriteError:  # the answer came, and the door closed, while we were still talking

@@ -12,9 +12,7 @@ from responses_api.config.schema import RedisConfig
 
 
 def create(http: httpx.Client, **fields: Any) -> dict[str, Any]:
-    body: dict[str, Any] = http.post(
-        "/responses", json={"model": "m", "input": "What is 2+2?", **fields}
-    ).json()
+    body: dict[str, Any] = http.post("/responses", json={"model": "m", "input": "What is 2+2?", **fields}).json()
     return body
 
 
@@ -117,9 +115,7 @@ def test_input_items_do_not_include_the_chain(http: httpx.Client) -> None:
     ],
     ids=str,
 )
-def test_wrong_paging_is_a_400_that_names_the_parameter(
-    http: httpx.Client, params: dict[str, str], param: str
-) -> None:
+def test_wrong_paging_is_a_400_that_names_the_parameter(http: httpx.Client, params: dict[str, str], param: str) -> None:
     answer = http.get(f"/responses/{create(http)['id']}/input_items", params=params)
     assert answer.status_code == 400
     assert answer.json()["error"]["param"] == param

@@ -18,9 +18,7 @@ from tests.gateway import Gateway
 
 
 def stream(http: httpx.Client, **fields: Any) -> list[dict[str, Any]]:
-    with http.stream(
-        "POST", "/responses", json={"model": "m", "input": "hi", "stream": True, **fields}
-    ) as answer:
+    with http.stream("POST", "/responses", json={"model": "m", "input": "hi", "stream": True, **fields}) as answer:
         assert answer.status_code == 200, answer.read()
         assert answer.headers["cache-control"] == "no-cache"
         return read_events(answer)
@@ -91,9 +89,7 @@ MISBEHAVIOURS: list[dict[str, Any]] = [
 
 
 @pytest.mark.parametrize("steps", MISBEHAVIOURS, ids=str)
-def test_what_real_backends_send_is_survived(
-    http: httpx.Client, backend: FakeBackend, steps: dict[str, Any]
-) -> None:
+def test_what_real_backends_send_is_survived(http: httpx.Client, backend: FakeBackend, steps: dict[str, Any]) -> None:
     backend.script(pieces=["Ä", "😀", "!"], **steps)
     events = stream(http)
     assert types(events) == text_types(3)
@@ -116,9 +112,7 @@ def test_parallel_tool_calls(http: httpx.Client, backend: FakeBackend, steps: di
     ]
     backend.script(tool_calls=calls, **steps)
     events = stream(http)
-    squeezed = [
-        kind for kind, before in zip(types(events), ["", *types(events)], strict=False) if kind != before
-    ]
+    squeezed = [kind for kind, before in zip(types(events), ["", *types(events)], strict=False) if kind != before]
     call = [
         "output_item.added",
         "function_call_arguments.delta",
@@ -147,9 +141,7 @@ def test_a_refusal(http: httpx.Client, backend: FakeBackend) -> None:
     assert "refusal.done" in types(events)
 
 
-@pytest.mark.parametrize(
-    ("reason", "told"), [("length", "max_output_tokens"), ("content_filter", "content_filter")]
-)
+@pytest.mark.parametrize(("reason", "told"), [("length", "max_output_tokens"), ("content_filter", "content_filter")])
 def test_a_cut_answer_is_incomplete(http: httpx.Client, backend: FakeBackend, reason: str, told: str) -> None:
     backend.script(pieces=["Once"], finish_reason=reason)
     final = stream(http)[-1]
@@ -182,9 +174,7 @@ def test_a_stream_that_breaks_ends_in_one_failed_event(
     assert "fake" in failed["error"]["message"]
     assert failed["output"][0]["status"] == "incomplete"
     assert http.get(f"/responses/{failed['id']}").json()["status"] == "failed"
-    follow_up = http.post(
-        "/responses", json={"model": "m", "input": "?", "previous_response_id": failed["id"]}
-    )
+    follow_up = http.post("/responses", json={"model": "m", "input": "?", "previous_response_id": failed["id"]})
     assert follow_up.status_code == 400
 
 
@@ -201,9 +191,7 @@ def test_json_where_a_stream_was_asked_is_an_error(http: httpx.Client, backend: 
 
 
 @pytest.mark.parametrize("streamed", [True, False])
-def test_a_client_that_leaves_cancels_its_backend_call(
-    gateway: Gateway, backend: FakeBackend, streamed: bool
-) -> None:
+def test_a_client_that_leaves_cancels_its_backend_call(gateway: Gateway, backend: FakeBackend, streamed: bool) -> None:
     backend.script(stall_after=2)
     body = msgspec.json.encode({"model": "m", "input": "hi", "stream": streamed})
     with socket.create_connection(("127.0.0.1", gateway.port)) as client:
@@ -218,7 +206,9 @@ def test_a_client_that_leaves_cancels_its_backend_call(
 
 
 async def test_two_hundred_streams_at_once_stay_apart(gateway: Gateway) -> None:
-    async with httpx.AsyncClient(base_url=gateway.base_url, timeout=30, limits=httpx.Limits(max_connections=None)) as client:
+    async with httpx.AsyncClient(
+        base_url=gateway.base_url, timeout=30, limits=httpx.Limits(max_connections=None)
+    ) as client:
 
         async def one(number: int) -> bool:
             question = {"model": "m", "input": f"What is {number}+1?", "stream": True}

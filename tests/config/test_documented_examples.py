@@ -112,16 +112,16 @@ def test_the_shipped_redis_files_load(tmp_path: Path, name: str, monkeypatch: py
     assert loaded.config.response_api.redis.cluster_mode == (name == "redis-cluster")
 
 
-def test_the_shipped_production_file_asks_for_what_it_needs(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_shipped_production_file_asks_for_what_it_needs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
     text = "response_api: {store_backend: redis, redis: {config_path: config/response-api/redis-production.yaml}}"
     with pytest.raises(ConfigError) as caught:
         load(tmp_path, text)
     lines = str(caught.value).splitlines()
     assert any("REDIS_PASSWORD is not set" in line for line in lines)
-    assert any(line.startswith("response_api.redis.tls_cert_path = '/etc/ssl/certs/redis-client.crt'") for line in lines)
+    assert any(
+        line.startswith("response_api.redis.tls_cert_path = '/etc/ssl/certs/redis-client.crt'") for line in lines
+    )
 
 
 def test_the_shipped_configuration_loads_without_a_warning() -> None:

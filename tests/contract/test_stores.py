@@ -115,9 +115,7 @@ async def test_redis_stopped_is_said_and_started_again_works(own_valkey: Valkey)
 
 
 async def test_redis_paused_is_a_timeout_not_a_hang(own_valkey: Valkey) -> None:
-    pool = RedisPool(
-        RedisConfig(address=own_valkey.address, max_retries=0, read_timeout=0.2, write_timeout=0.2)
-    )
+    pool = RedisPool(RedisConfig(address=own_valkey.address, max_retries=0, read_timeout=0.2, write_timeout=0.2))
     store = RedisStore(pool)
     await store.ping()
     own_valkey.pause()

@@ -104,9 +104,7 @@ def test_tools_round_trip(client: openai.OpenAI, streamed: bool) -> None:
     outputs: Any = [
         {"type": "function_call_output", "call_id": call.call_id, "output": "sunny, 30 degrees"} for call in calls
     ]
-    answer = client.responses.create(
-        model="demo", input=outputs, tools=[WEATHER], previous_response_id=response.id
-    )
+    answer = client.responses.create(model="demo", input=outputs, tools=[WEATHER], previous_response_id=response.id)
     assert "sunny" in answer.output_text
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -32,7 +34,7 @@ def test_it_reads_any_line_end_in_packets_of_any_size(newline: bytes, size: int)
 def test_packet_boundaries_never_change_what_is_read(cuts: list[int]) -> None:
     stream = STREAM.replace(b"\n", b"\r\n")
     edges = [0, *sorted(min(cut, len(stream)) for cut in cuts), len(stream)]
-    assert read([stream[a:b] for a, b in zip(edges, edges[1:], strict=False)]) == EVENTS
+    assert read([stream[a:b] for a, b in pairwise(edges)]) == EVENTS
 
 
 def test_a_last_event_without_its_blank_line_is_read_at_the_end() -> None:

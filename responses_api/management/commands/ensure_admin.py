@@ -10,7 +10,9 @@ from django.core.management.base import BaseCommand
 
 
 class Command(BaseCommand):
-    help = "Makes the user 'admin' where no superuser exists, and prints the password it generated; else prints nothing."
+    help = (
+        "Makes the user 'admin' where no superuser exists, and prints the password it generated; else prints nothing."
+    )
 
     def handle(self, *args: Any, **options: Any) -> None:
         users = get_user_model()

@@ -63,7 +63,10 @@ REDIS = "response_api: {store_backend: redis, redis: {%s}}"
         (REDIS % "address: 'h:99999'", "response_api.redis.address = 'h:99999': is no address."),
         (REDIS % "pool_size: 1, min_idle_conns: 2", "response_api.redis.min_idle_conns = 2: is more than pool_size."),
         (REDIS % "read_timeout: 0", "response_api.redis.read_timeout = 0: is not above 0."),
-        (REDIS % "config_path: nowhere.yaml", "response_api.redis.config_path = 'nowhere.yaml': there is no such file."),
+        (
+            REDIS % "config_path: nowhere.yaml",
+            "response_api.redis.config_path = 'nowhere.yaml': there is no such file.",
+        ),
         (REDIS % "password: [hunter2]", "response_api.redis.password = '****': is not text."),
         ("vllm_endpoints: [{name: a, address: h, port: 0}]", "vllm_endpoints[0].port = 0: is no port."),
         ("vllm_endpoints: [{name: a, port: 1}]", "vllm_endpoints[0].address: is missing. Add it."),
@@ -112,7 +115,7 @@ def test_a_file_that_is_no_configuration_is_refused(tmp_path: Path, text: str, e
 
 
 def test_a_file_that_is_not_there_is_refused() -> None:
-    with pytest.raises(ConfigError, match="ROUTER_CONFIG = '/no/such.yaml': cannot be read: No such file"):
+    with pytest.raises(ConfigError, match=r"'/no/such\.yaml': cannot be read: No such file"):
         load_config(Path("/no/such.yaml"), {})
 
 

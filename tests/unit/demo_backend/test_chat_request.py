@@ -58,9 +58,7 @@ def test_the_newer_token_limit_wins(fields: bytes, limit: int | None) -> None:
         (b'{"model": "m", "demo_script": {"stauts": 1}, ' + HI + b"}", 400, None, None),
     ],
 )
-def test_what_is_no_chat_request_is_refused(
-    body: bytes, status: int, param: str | None, code: str | None
-) -> None:
+def test_what_is_no_chat_request_is_refused(body: bytes, status: int, param: str | None, code: str | None) -> None:
     with pytest.raises(RequestError) as caught:
         parse_request(body)
     assert caught.value.status == status

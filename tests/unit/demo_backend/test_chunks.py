@@ -17,9 +17,7 @@ IDENTITY = Identity("chatcmpl-1", 'de"mo')
 USAGE = {"total_tokens": 5}
 HEAD = {"id": "chatcmpl-1", "created": CREATED, "model": 'de"mo', "system_fingerprint": "fp_demo"}
 HELLO = Answer(("Hel", "lo é"))
-CALLS = Answer(
-    calls=(ToolCall("c1", "f", ('{"a"', ":1}")), ToolCall("c2", "g", ())), finish_reason="tool_calls"
-)
+CALLS = Answer(calls=(ToolCall("c1", "f", ('{"a"', ":1}")), ToolCall("c2", "g", ())), finish_reason="tool_calls")
 
 
 def asked(**fields: Any) -> ChatRequest:

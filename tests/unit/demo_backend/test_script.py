@@ -43,9 +43,7 @@ def test_a_posted_script_is_for_one_chat_call_unless_told() -> None:
     assert script.parse_script(b'{"steps": {"status": 500}}') == Script(Steps(status=500), times=1, on="chat")
 
 
-@pytest.mark.parametrize(
-    "body", [b"", b"[]", b"{}", b'{"steps": {}, "time": 2}', b'{"steps": {}, "on": "tea"}']
-)
+@pytest.mark.parametrize("body", [b"", b"[]", b"{}", b'{"steps": {}, "time": 2}', b'{"steps": {}, "on": "tea"}'])
 def test_a_wrong_posted_script_is_refused(body: bytes) -> None:
     with pytest.raises(ScriptError):
         script.parse_script(body)
@@ -53,9 +51,7 @@ def test_a_wrong_posted_script_is_refused(body: bytes) -> None:
 
 def test_steps_are_completed_by_the_defaults() -> None:
     defaults = Steps(tokens_per_second=33, answer_bytes=100)
-    assert Steps(answer_bytes=5, status=500).over(defaults) == Steps(
-        tokens_per_second=33, answer_bytes=5, status=500
-    )
+    assert Steps(answer_bytes=5, status=500).over(defaults) == Steps(tokens_per_second=33, answer_bytes=5, status=500)
 
 
 def test_zero_and_false_are_told() -> None:
@@ -104,9 +100,7 @@ def test_the_table_names_every_step() -> None:
 
 def test_the_package_is_a_stranger_to_the_gateway() -> None:
     package = Path(script.__file__).parent
-    lines = [
-        line for path in package.glob("*.py") for line in path.read_text().splitlines() if "import" in line
-    ]
+    lines = [line for path in package.glob("*.py") for line in path.read_text().splitlines() if "import" in line]
     ours = [line for line in lines if "responses_api" in line and "responses_api.demo_backend" not in line]
     assert ours == []
     assert [line for line in lines if "django" in line] == []

@@ -63,9 +63,7 @@ CLOCK_DEMO = ("clock", '{"zone":"demo"}')
         ("in Paris", {"tool_choice": allowed("auto", "get_weather")}, []),
     ],
 )
-def test_the_prompt_and_the_choice_decide(
-    prompt: str, fields: dict[str, Any], expected: list[tuple[str, str]]
-) -> None:
+def test_the_prompt_and_the_choice_decide(prompt: str, fields: dict[str, Any], expected: list[tuple[str, str]]) -> None:
     assert calls(prompt, CLOCK, WEATHER, **fields) == expected
 
 

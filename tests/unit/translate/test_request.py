@@ -49,9 +49,7 @@ def test_instructions_come_first_then_history_then_input() -> None:
     ]
 
 
-@pytest.mark.parametrize(
-    ("role", "expected"), [("system", "system"), ("developer", "system"), ("user", "user")]
-)
+@pytest.mark.parametrize(("role", "expected"), [("system", "system"), ("developer", "system"), ("user", "user")])
 def test_roles(role: str, expected: str) -> None:
     assert messages({"role": role, "content": "x"}) == [{"role": expected, "content": "x"}]
 
@@ -221,5 +219,5 @@ def test_an_output_without_its_call_is_refused(items: list[dict[str, Any]]) -> N
 
 
 def test_a_call_without_its_output_is_refused() -> None:
-    with pytest.raises(InvalidRequest, match="No tool output found for function call call_1."):
+    with pytest.raises(InvalidRequest, match="No tool output found for function call call_1"):
         check_tool_pairs([CALL])

@@ -67,9 +67,7 @@ def test_text_with_calls_keeps_both() -> None:
 
 
 def test_a_refusal_is_a_part_of_its_own() -> None:
-    assert outcome({"content": None, "refusal": "No."}).output[0]["content"] == [
-        {"type": "refusal", "refusal": "No."}
-    ]
+    assert outcome({"content": None, "refusal": "No."}).output[0]["content"] == [{"type": "refusal", "refusal": "No."}]
 
 
 @pytest.mark.parametrize(

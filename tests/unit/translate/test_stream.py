@@ -21,9 +21,7 @@ def delta(**fields: Any) -> dict[str, Any]:
     return {"choices": [{"index": 0, "delta": fields, "finish_reason": None}]}
 
 
-def call(
-    index: int | None = None, call_id: str | None = None, name: str | None = None, arguments: Any = ""
-) -> Any:
+def call(index: int | None = None, call_id: str | None = None, name: str | None = None, arguments: Any = "") -> Any:
     fields = {"index": index, "id": call_id, "function": {"name": name, "arguments": arguments}}
     return {key: value for key, value in fields.items() if value is not None}
 
@@ -76,9 +74,7 @@ TEXT_FRAME = [("created",), ("in_progress",), ("output_item.added", 0), ("conten
 
 def test_text() -> None:
     usage = {"choices": [], "usage": {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5}}
-    sent = run(
-        delta(role="assistant", content=""), delta(content="Hel"), delta(content="lo"), finish("stop"), usage
-    )
+    sent = run(delta(role="assistant", content=""), delta(content="Hel"), delta(content="lo"), finish("stop"), usage)
     assert short(sent) == [
         *TEXT_FRAME,
         ("output_text.delta", 0, "Hel"),
@@ -225,16 +221,12 @@ def test_tool_calls(chunks: list[dict[str, Any]], expected: list[tuple[Any, ...]
 
 
 def test_a_call_without_an_id_gets_one() -> None:
-    item = run(delta(tool_calls=[call(0, None, "f", "{}")]), finish("tool_calls"))[-1]["response"]["output"][
-        0
-    ]
+    item = run(delta(tool_calls=[call(0, None, "f", "{}")]), finish("tool_calls"))[-1]["response"]["output"][0]
     assert item["call_id"].startswith("call_")
 
 
 def test_text_before_and_after_a_call() -> None:
-    sent = run(
-        delta(content="a"), delta(tool_calls=[call(0, "c", "f", "{}")]), delta(content="b"), finish("stop")
-    )
+    sent = run(delta(content="a"), delta(tool_calls=[call(0, "c", "f", "{}")]), delta(content="b"), finish("stop"))
     assert [item["type"] for item in sent[-1]["response"]["output"]] == [
         "message",
         "function_call",
@@ -243,9 +235,7 @@ def test_text_before_and_after_a_call() -> None:
     check_invariants(sent)
 
 
-@pytest.mark.parametrize(
-    ("reason", "told"), [("length", "max_output_tokens"), ("content_filter", "content_filter")]
-)
+@pytest.mark.parametrize(("reason", "told"), [("length", "max_output_tokens"), ("content_filter", "content_filter")])
 def test_a_cut_answer_is_incomplete_and_so_is_its_last_item(reason: str, told: str) -> None:
     sent = run(delta(reasoning="r"), delta(content="Once"), finish(reason))
     final = sent[-1]
@@ -306,9 +296,7 @@ def test_a_failure_after_the_first_token_keeps_what_came() -> None:
     assert sent[-1]["response"]["completed_at"] is None
 
 
-@pytest.mark.parametrize(
-    "error", [{"message": "out of memory"}, "out of memory", {"detail": "out of memory"}]
-)
+@pytest.mark.parametrize("error", [{"message": "out of memory"}, "out of memory", {"detail": "out of memory"}])
 def test_an_error_object_in_the_stream_is_raised(error: Any) -> None:
     with pytest.raises(BackendStreamError, match="out of memory"):
         run({"error": error})

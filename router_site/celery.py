@@ -10,7 +10,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "router_site.settings")
 import django
 from celery import Celery
 from django.core.exceptions import ImproperlyConfigured
-from kombu import Queue
+from kombu import Exchange, Queue
 
 django.setup(set_prefix=False)
 
@@ -64,7 +64,7 @@ app.conf.update(
     task_acks_late=True,
     task_serializer="json",
     accept_content=["json"],
-    task_queues=[Queue(name) for name in QUEUES],
+    task_queues=[Queue(name, Exchange(name), routing_key=name) for name in QUEUES],
     task_default_queue="maintenance",
     worker_pool="threads",
     worker_prefetch_multiplier=1,

@@ -118,6 +118,17 @@ ROUTER_ALLOW_ANONYMOUS = os.environ.get("ROUTER_ALLOW_ANONYMOUS", "") == "1"
 ROUTER_API_KEY_PEPPER = os.environ.get("API_KEY_PEPPER") or f"api-key:{SECRET_KEY}"
 ROUTER_LOG_LEVEL = os.environ.get("ROUTER_LOG_LEVEL", "INFO")
 
+SPECTACULAR_SETTINGS = {
+    "TITLE": "responses-router",
+    "DESCRIPTION": "The OpenAI Responses API in front of any OpenAI-compatible backend.",
+    "VERSION": "0.1.0",
+    "OAS_VERSION": "3.1.1",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "POSTPROCESSING_HOOKS": [],
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+}
+
 REST_FRAMEWORK = {
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "UNAUTHENTICATED_USER": None,

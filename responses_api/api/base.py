@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from rest_framework.parsers import JSONParser
+from rest_framework.renderers import JSONRenderer
 from rest_framework.views import APIView
 
 from responses_api.api.auth import ApiKeyAuthentication
@@ -25,6 +27,9 @@ class ApiView(APIView):
 
     http_method_names = ["get", "post", "delete"]
     authentication_classes = [ApiKeyAuthentication]
+    # For the OpenAPI document only: views read and write bytes.
+    parser_classes = [JSONParser]
+    renderer_classes = [JSONRenderer]
     throttle_classes = []
 
     async def dispatch(self, request: Request, *args: Any, **kwargs: Any) -> Reply | StreamReply:  # type: ignore[override]
@@ -53,6 +58,7 @@ class ApiView(APIView):
 
 
 class PublicView(ApiView):
-    """For probes and metrics: no key asked."""
+    """For probes and metrics: no key asked; not part of the API's document."""
 
     authentication_classes = []
+    schema = None

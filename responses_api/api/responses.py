@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+
 from responses_api.api.base import ApiView
 from responses_api.api.http import Reply, Request, StreamReply
 from responses_api.api.query import read_choice, read_flag, read_integer, read_text
 from responses_api.api.render import to_frames
+from responses_api.api.schema import Deleted, ErrorBody, ItemList
 from responses_api.engine import RequestContext, Run
 from responses_api.errors import InvalidRequest
-from responses_api.shapes.request import parse_create_request
-from responses_api.shapes.response import with_output_text
+from responses_api.shapes.request import CreateParams, parse_create_request
+from responses_api.shapes.response import Response, with_output_text
 
 
 class ResponsesView(ApiView):
     """`POST /v1/responses`."""
 
+    @extend_schema(
+        operation_id="createResponse",
+        request=CreateParams,
+        responses={(200, "application/json"): Response, (200, "text/event-stream"): str, "default": ErrorBody},
+    )
     async def post(self, request: Request) -> Reply | StreamReply:
         body = request.json_body()
         create = parse_create_request(body)
@@ -29,6 +37,7 @@ class ResponsesView(ApiView):
 class ResponseView(ApiView):
     """`GET` and `DELETE /v1/responses/{id}`."""
 
+    @extend_schema(operation_id="getResponse", responses={200: Response, "default": ErrorBody})
     async def get(self, request: Request, response_id: str) -> Reply:
         if read_flag(request, "stream"):
             await request.runtime.stored.get(request.project, response_id)
@@ -39,6 +48,7 @@ class ResponseView(ApiView):
         stored = await request.runtime.stored.get(request.project, response_id)
         return Reply(_for_client(request, bytes(stored.response)))
 
+    @extend_schema(operation_id="deleteResponse", responses={200: Deleted, "default": ErrorBody})
     async def delete(self, request: Request, response_id: str) -> Reply:
         await request.runtime.stored.delete(request.project, response_id)
         return Reply(b'{"id":"%b","object":"response.deleted","deleted":true}' % response_id.encode())
@@ -47,6 +57,15 @@ class ResponseView(ApiView):
 class InputItemsView(ApiView):
     """`GET /v1/responses/{id}/input_items`."""
 
+    @extend_schema(
+        operation_id="listInputItems",
+        parameters=[
+            OpenApiParameter("limit", int, description="1 to 100; default 20"),
+            OpenApiParameter("order", str, enum=["asc", "desc"], description="default desc"),
+            OpenApiParameter("after", str, description="an item's id: the page begins behind it"),
+        ],
+        responses={200: ItemList, "default": ErrorBody},
+    )
     async def get(self, request: Request, response_id: str) -> Reply:
         page = await request.runtime.stored.input_items(
             request.project,

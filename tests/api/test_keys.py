@@ -61,9 +61,11 @@ def test_once_a_key_exists_every_request_needs_one(guarded: Gateway) -> None:
         assert refused.status_code == 401
         assert "rr-wrong-0123456789" not in refused.text
         assert right.post("/responses", json=REQUEST).status_code == 200
-    with openai.OpenAI(base_url=guarded.base_url, api_key="rr-no", max_retries=0) as sdk:
-        with pytest.raises(openai.AuthenticationError):
-            sdk.models.list()
+    with (
+        openai.OpenAI(base_url=guarded.base_url, api_key="rr-no", max_retries=0) as sdk,
+        pytest.raises(openai.AuthenticationError),
+    ):
+        sdk.models.list()
 
 
 def test_revoked_and_expired_keys_are_refused(guarded: Gateway) -> None:

@@ -224,18 +224,14 @@ def test_the_official_client_gathers_streamed_tool_calls(client: openai.OpenAI) 
     )
 
 
-def test_the_official_client_raises_for_a_scripted_refusal(
-    client: openai.OpenAI, backend: FakeBackend
-) -> None:
+def test_the_official_client_raises_for_a_scripted_refusal(client: openai.OpenAI, backend: FakeBackend) -> None:
     backend.script(status=429, headers={"retry-after": "7"})
     with pytest.raises(openai.RateLimitError) as caught:
         client.chat.completions.create(model="demo", messages=[{"role": "user", "content": "hi"}])
     assert caught.value.response.headers["retry-after"] == "7"
 
 
-def test_the_official_client_raises_for_an_error_within_a_stream(
-    client: openai.OpenAI, backend: FakeBackend
-) -> None:
+def test_the_official_client_raises_for_an_error_within_a_stream(client: openai.OpenAI, backend: FakeBackend) -> None:
     backend.script(error_after=2)
     stream = client.chat.completions.create(
         model="demo", messages=[{"role": "user", "content": "What is 2+2?"}], stream=True
@@ -374,9 +370,7 @@ def test_a_cut_stream_is_an_incomplete_read(http: httpx.Client, backend: FakeBac
     backend.script(cut_after=2)
     packets: list[bytes] = []
     with (
-        http.stream(
-            "POST", "chat/completions", json={"model": "demo", "messages": SUM, "stream": True}
-        ) as cut,
+        http.stream("POST", "chat/completions", json={"model": "demo", "messages": SUM, "stream": True}) as cut,
         pytest.raises(httpx.RemoteProtocolError, match="incomplete chunked read"),
     ):
         packets.extend(cut.iter_bytes())

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import msgspec
+import structlog
 from msgspec import Raw
 
 from responses_api import metrics, sse
@@ -39,6 +40,8 @@ from responses_api.translate.request import to_chat_request
 from responses_api.translate.response import from_completion
 from responses_api.translate.stream import BackendStreamError, StreamTranslator
 from responses_api.translate.tool_pairs import check_tool_pairs
+
+log = structlog.get_logger(__name__)
 
 _DONE = b"[DONE]"
 _encode = msgspec.json.Encoder().encode
@@ -129,8 +132,8 @@ class Engine:
                     async for produced in _translate(run, translator, call.packets()):
                         yield produced
                     produced, outcome = translator.finish()
-                except ApiError as error:
-                    produced, outcome = [], translator.fail(ResponseError("server_error", error.message))
+                except Exception as error:  # noqa: BLE001 - a stream that has begun must end in words
+                    produced, outcome = [], translator.fail(_failure(run, error))
                 run.answered_at = time.perf_counter()
             if produced:
                 yield produced
@@ -248,6 +251,13 @@ def _feed(run: Run, translator: StreamTranslator, data: list[bytes]) -> tuple[li
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
         return produced, BackendError(f"Backend '{run.endpoint.name}' sent a chunk that cannot be read: {error}")
     return produced, None
+
+
+def _failure(run: Run, error: Exception) -> ResponseError:
+    if isinstance(error, ApiError):
+        return ResponseError("server_error", error.message)
+    log.error("stream_failed", request_id=run.context.request_id, exc_info=error)
+    return ResponseError("server_error", f"The gateway failed. Its log has the reason under {run.context.request_id}.")
 
 
 def _read_answer(endpoint: Endpoint, answer: bytes) -> Outcome:

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-import msgspec
 import structlog
 from django.db import transaction
 from django.utils import timezone
@@ -24,6 +23,9 @@ log = structlog.get_logger(__name__)
 
 LOCK_SECONDS = 30
 BATCH_SIZE = 1000
+# What arrives meanwhile is for the next drain, a second later.
+MAX_BATCHES = 100
+_YEAR_10000_SECONDS = 253_402_300_800
 
 _KEPT_ON_CONFLICT = {"id", "deleted_at"}
 _UPDATED = [field.name for field in ResponseIndex._meta.concrete_fields if field.name not in _KEPT_ON_CONFLICT]
@@ -43,14 +45,17 @@ class Drained:
 
 
 def drain(client: Any, key_prefix: str, *, batch_size: int = BATCH_SIZE) -> Drained:
-    """Empties the stream. `client` is a sync redis client; raises what Redis and SQL raise."""
+    """Empties the stream, up to `MAX_BATCHES`. `client` is a sync redis client; raises what Redis and SQL raise."""
     result = Drained()
     lock = client.lock(f"{key_prefix}index:lock", timeout=LOCK_SECONDS, blocking=False)
     if not lock.acquire():
         result.is_locked = True
         return result
     try:
-        while raw := client.xrange(stream_key(key_prefix), count=batch_size):
+        for _ in range(MAX_BATCHES):
+            raw = client.xrange(stream_key(key_prefix), count=batch_size)
+            if not raw:
+                break
             lock.reacquire()
             _drain_batch(client, key_prefix, raw, result)
     finally:
@@ -97,12 +102,15 @@ def sweep(now: datetime, *, batch_size: int = BATCH_SIZE) -> int:
 
 def _decode(fields: dict[bytes, bytes], result: Drained) -> IndexEntry | None:
     try:
-        return decode(fields[STREAM_FIELD.encode()])
-    except (KeyError, msgspec.DecodeError, UnicodeError) as error:
+        entry = decode(fields[STREAM_FIELD.encode()])
+        if not all(0 <= moment < _YEAR_10000_SECONDS for moment in (entry.created_at, entry.expires_at or 0)):
+            raise ValueError("its times are out of range")
+    except (KeyError, ValueError) as error:  # msgspec's and Unicode's errors are ValueErrors
         result.rejected += 1
         metrics.INDEX_REJECTED.inc()
         log.warning("index_entry_rejected", reason=str(error))
         return None
+    return entry
 
 
 def _row(entry: IndexEntry) -> ResponseIndex:

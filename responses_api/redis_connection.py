@@ -2,25 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from functools import cache
 from typing import Any
 
 import redis
 import redis.cluster
-from django.conf import settings
 from django_redis.pool import ConnectionFactory
 
-from responses_api.config.load import load_config
-from responses_api.config.schema import RouterConfig
+from responses_api.configured import router_config
 from responses_api.redis_pool import sync_client
-
-
-@cache
-def router_config() -> RouterConfig:
-    """The configuration of this process. Raises `ConfigError`."""
-    path = settings.ROUTER_CONFIG
-    return load_config(path if path.exists() else None, os.environ).config
 
 
 @cache

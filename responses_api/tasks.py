@@ -7,7 +7,7 @@ from django.utils import timezone
 from django_redis import get_redis_connection
 
 from responses_api import index_drain
-from responses_api.redis_connection import router_config
+from responses_api.configured import router_config
 
 
 @shared_task(name="drain_index", queue="maintenance")

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
-import sys
 from typing import Any
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "router_site.settings")
 
 import django
+import structlog
 from django.conf import settings
 from django.core.asgi import get_asgi_application
 
@@ -21,8 +21,11 @@ logs.configure(settings.ROUTER_LOG_LEVEL)
 
 from responses_api.api.entry import Entry, Receive, Send  # noqa: E402 - needs Django set up
 from responses_api.config.errors import ConfigError  # noqa: E402
-from responses_api.config.load import load_config  # noqa: E402
+from responses_api.config.load import Loaded  # noqa: E402
+from responses_api.configured import loaded  # noqa: E402
 from responses_api.runtime import Runtime  # noqa: E402
+
+log = structlog.get_logger(__name__)
 
 LEAN_PATHS = ("/v1/", "/healthz", "/readyz", "/metrics")
 
@@ -55,10 +58,12 @@ class Application:
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         await receive()
         try:
-            self._runtime = Runtime(_load_config())
+            configuration = loaded()
         except ConfigError as error:
             await send({"type": "lifespan.startup.failed", "message": str(error)})
             return
+        self._runtime = Runtime(configuration.config)
+        _say_what_to_know(configuration, self._runtime)
         self._entry = Entry(self._runtime)
         _calm_collector()
         warming = asyncio.ensure_future(self._runtime.warm_up())
@@ -76,11 +81,11 @@ def _calm_collector() -> None:
     gc.set_threshold(20_000, 50, 100)
 
 
-def _load_config() -> Any:
-    loaded = load_config(settings.ROUTER_CONFIG if settings.ROUTER_CONFIG.exists() else None, os.environ)
-    for warning in loaded.warnings:
-        print(f"config: {warning}", file=sys.stderr)  # noqa: T201
-    return loaded.config
+def _say_what_to_know(configuration: Loaded, runtime: Runtime) -> None:
+    for warning in configuration.warnings:
+        log.warning("configuration", warning=warning)
+    if not runtime.store.survives_restart:
+        log.warning("store_is_volatile", store=runtime.store.name, advice="state dies with this process; use redis")
 
 
 application = Application()

@@ -16,8 +16,8 @@ django.setup(set_prefix=False)
 
 from django.conf import settings  # noqa: E402 - needs the settings module named
 
-from responses_api.config.load import load_config  # noqa: E402
 from responses_api.config.schema import RedisConfig  # noqa: E402
+from responses_api.configured import router_config  # noqa: E402
 
 QUEUES = ("interactive", "cache", "maintenance")
 
@@ -30,8 +30,7 @@ def broker_url() -> str:
     named = os.environ.get("CELERY_BROKER_URL") or os.environ.get("REDIS_URL")
     if named:
         return named
-    path = settings.ROUTER_CONFIG
-    redis = load_config(path if path.exists() else None, os.environ).config.response_api.redis
+    redis = router_config().response_api.redis
     if redis.cluster_mode:
         raise ImproperlyConfigured(
             "Celery cannot use a Redis Cluster as its broker: kombu has no transport for it. "

@@ -12,7 +12,13 @@ from router_site import secret_key
 BASE_DIR = Path(__file__).resolve().parent.parent
 VAR_DIR = Path(os.environ.get("ROUTER_VAR_DIR", BASE_DIR / "var")).resolve()
 
-ROUTER_CONFIG = Path(os.environ.get("ROUTER_CONFIG", BASE_DIR / "config" / "config.yaml"))
+_SHIPPED_CONFIG = BASE_DIR / "config" / "config.yaml"
+# None: the defaults. A file that was named and is not there is an error, not the defaults.
+ROUTER_CONFIG = (
+    Path(os.environ["ROUTER_CONFIG"])
+    if os.environ.get("ROUTER_CONFIG")
+    else (_SHIPPED_CONFIG if _SHIPPED_CONFIG.exists() else None)
+)
 
 DEBUG = os.environ.get("DJANGO_DEBUG", "") == "1"
 SECRET_KEY = os.environ.get("SECRET_KEY") or secret_key.load_or_create(VAR_DIR / "secret_key")

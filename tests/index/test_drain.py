@@ -11,6 +11,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import LockError
 
 from responses_api import metrics
+from responses_api.api_keys import in_thread
 from responses_api.index_drain import Drained, drain
 from responses_api.index_entry import IndexEntry
 from responses_api.models import ResponseIndex
@@ -237,9 +238,10 @@ class TestCrash:
 
     def test_it_removes_only_what_it_read(self, stream: Stream) -> None:
         stream.add(entry("resp_1"))
-        late = Meddling(stream.client, "xdel", lambda: stream.add(entry("resp_2")) if len(stream) == 1 else None)
-        assert drain(late, stream.key_prefix, batch_size=1).written >= 2
-        assert ids()[:2] == ["resp_1", "resp_2"]
+        late = [entry("resp_2")]
+        writer = Meddling(stream.client, "xdel", lambda: stream.add(late.pop()) if late else None)
+        assert drain(writer, stream.key_prefix).written == 2
+        assert ids() == ["resp_1", "resp_2"]
 
     def test_a_failed_drain_gives_the_lock_back(self, stream: Stream) -> None:
         stream.add(entry("resp_1"))
@@ -267,15 +269,29 @@ class TestTwoDrainers:
         assert len(stream) == 0
 
     def test_one_that_lost_the_lock_leaves_that_of_the_other(self, stream: Stream) -> None:
-        stream.add(entry("resp_1"))
+        stream.add(entry("resp_1"), entry("resp_2"))
         lock_key = f"{stream.key_prefix}index:lock"
-        thief = Meddling(stream.client, "xdel", lambda: stream.client.set(lock_key, "another", px=30_000))
+        robbed = Meddling(stream.client, "xdel", lambda: stream.client.set(lock_key, "another", px=30_000))
         with pytest.raises(LockError):
-            drain(Meddling(thief, "xrange", lambda: None), stream.key_prefix, batch_size=1) if len(stream) > 1 else (
-                stream.add(entry("resp_2")),
-                drain(thief, stream.key_prefix, batch_size=1),
-            )
+            drain(robbed, stream.key_prefix, batch_size=1)
         assert stream.client.get(lock_key) == b"another"
+
+    @pytest.mark.django_db(transaction=True)
+    def test_in_threads_they_share_the_work_and_double_nothing(self, stream: Stream) -> None:
+        stream.add(*(entry(f"resp_{number}") for number in range(2_000)))
+        results: list[Drained] = []
+
+        def work() -> None:
+            results.append(in_thread(drain)(stream.client, stream.key_prefix, batch_size=100))
+
+        threads = [threading.Thread(target=work) for _ in range(2)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(30)
+        assert sum(result.written for result in results) == 2_000
+        assert ResponseIndex.objects.count() == 2_000
+        assert len(stream) == 0
 
 
 class _Sleeper:

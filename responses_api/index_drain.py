@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import structlog
-from django.db import transaction
+from django.db import DataError, transaction
 from django.utils import timezone
 
 from responses_api import metrics
@@ -25,7 +25,8 @@ LOCK_SECONDS = 30
 BATCH_SIZE = 1000
 # What arrives meanwhile is for the next drain, a second later.
 MAX_BATCHES = 100
-_YEAR_10000_SECONDS = 253_402_300_800
+# A value beyond its column's range, found out by Python, SQLite or PostgreSQL.
+_UNFIT = (OverflowError, ValueError, DataError)
 
 _KEPT_ON_CONFLICT = {"id", "deleted_at"}
 _UPDATED = [field.name for field in ResponseIndex._meta.concrete_fields if field.name not in _KEPT_ON_CONFLICT]
@@ -66,11 +67,12 @@ def drain(client: Any, key_prefix: str, *, batch_size: int = BATCH_SIZE) -> Drai
 
 
 def _drain_batch(client: Any, key_prefix: str, raw: list[tuple[bytes, dict[bytes, bytes]]], result: Drained) -> None:
+    rejected_before = result.rejected
     entries = [entry for _, fields in raw if (entry := _decode(fields, result)) is not None]
-    write(entries)
+    _write_what_fits(entries, result)
     client.xdel(stream_key(key_prefix), *(stream_id for stream_id, _ in raw))
-    result.written += len(entries)
-    metrics.INDEX_DRAINED.inc(len(entries))
+    result.written += len(raw) - (result.rejected - rejected_before)
+    metrics.INDEX_DRAINED.inc(len(raw))
 
 
 def write(entries: Iterable[IndexEntry]) -> None:
@@ -102,15 +104,28 @@ def sweep(now: datetime, *, batch_size: int = BATCH_SIZE) -> int:
 
 def _decode(fields: dict[bytes, bytes], result: Drained) -> IndexEntry | None:
     try:
-        entry = decode(fields[STREAM_FIELD.encode()])
-        if not all(0 <= moment < _YEAR_10000_SECONDS for moment in (entry.created_at, entry.expires_at or 0)):
-            raise ValueError("its times are out of range")
+        return decode(fields[STREAM_FIELD.encode()])
     except (KeyError, ValueError) as error:  # msgspec's and Unicode's errors are ValueErrors
-        result.rejected += 1
-        metrics.INDEX_REJECTED.inc()
-        log.warning("index_entry_rejected", reason=str(error))
+        _reject(error, result)
         return None
-    return entry
+
+
+def _write_what_fits(entries: list[IndexEntry], result: Drained) -> None:
+    """One poisonous entry must not keep its batch, and all behind it, from ever being written."""
+    try:
+        write(entries)
+    except _UNFIT:
+        for entry in entries:
+            try:
+                write([entry])
+            except _UNFIT as error:
+                _reject(error, result)
+
+
+def _reject(error: Exception, result: Drained) -> None:
+    result.rejected += 1
+    metrics.INDEX_REJECTED.inc()
+    log.warning("index_entry_rejected", reason=str(error))
 
 
 def _row(entry: IndexEntry) -> ResponseIndex:

@@ -23,5 +23,5 @@ CLIENT_DISCONNECTS = Counter("router_client_disconnects_total", "Clients that le
 STORE_ERRORS = Counter("router_store_errors_total", "Store operations that failed.", ["operation"])
 CHAIN_MISSING = Counter("router_chain_missing_total", "Deleted or expired ancestors skipped in chains.")
 INDEX_DROPPED = Counter("router_index_dropped_total", "Index entries that could not be handed to Redis.")
-INDEX_DRAINED = Counter("router_index_drained_total", "Index entries written to SQL.")
+INDEX_DRAINED = Counter("router_index_drained_total", "Index entries taken from Redis.")
 INDEX_REJECTED = Counter("router_index_rejected_total", "Index entries that could not be read and were set aside.")

@@ -1,0 +1,40 @@
+# `make help` lists what there is. Every target prepares .venv first; a second time that costs nothing.
+
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: help run test check lint types imports bench lock clean dev
+
+help: ## this list
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+run: ## start everything
+	$(PYTHON) run
+
+dev: ## .venv with what development needs
+	@$(PYTHON) run --prepare --dev
+
+test: dev ## the whole suite
+	$(BIN)/python -m pytest
+
+check: lint types imports ## what CI checks beside the tests
+
+lint: dev ## style
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: dev ## mypy --strict
+	$(BIN)/mypy
+
+imports: dev ## who may import whom
+	$(BIN)/lint-imports
+
+bench: dev ## figures, as shares of a bare ASGI hello in the same run
+	$(BIN)/python -m bench
+
+lock: dev ## requirements*.txt from pyproject.toml
+	$(BIN)/uv pip compile --quiet --universal --no-header --generate-hashes --no-annotate pyproject.toml -o requirements.txt
+	$(BIN)/uv pip compile --quiet --universal --no-header --generate-hashes --no-annotate pyproject.toml --group dev -c requirements.txt -o requirements-dev.txt
+
+clean: ## caches; the data under var/ stays
+	rm -rf .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -1,0 +1,1 @@
+"""`./run`: makes the environment, starts the processes, watches them, stops them."""

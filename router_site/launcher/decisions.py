@@ -1,0 +1,51 @@
+"""From options, configuration and environment to what is started; pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from responses_api.config.schema import RouterConfig
+from router_site.launcher.options import Options
+from router_site.launcher.problems import StartError
+
+DEMO_MODEL = "demo"
+
+
+@dataclass(frozen=True, slots=True)
+class Decisions:
+    """Which parts this site consists of, beside its web processes."""
+
+    has_valkey: bool
+    has_demo: bool
+    has_worker: bool
+    model: str
+    """One to try the site with; empty where the configuration names none."""
+
+
+def decide(options: Options, config: RouterConfig, environ: Mapping[str, str]) -> Decisions:
+    """Raises `StartError` for what would start but not work. `config` is as loaded with `environ`."""
+    api = config.response_api
+    if api.store_backend == "memory" and options.workers > 1:
+        raise StartError(
+            f"--workers {options.workers} with response_api.store_backend = 'memory': each process would remember "
+            "only its own responses. Set store_backend: redis, or start with --workers 1."
+        )
+    has_broker = bool(environ.get("CELERY_BROKER_URL") or environ.get("REDIS_URL"))
+    if api.redis.cluster_mode and options.has_worker and not has_broker:
+        raise StartError(
+            "response_api.redis.cluster_mode = True: Celery's queues cannot live in a Cluster. Set CELERY_BROKER_URL "
+            "to a standalone Redis, or start with --no-worker."
+        )
+    has_demo = options.has_demo and not config.backends and not config.vllm_endpoints
+    return Decisions(
+        has_valkey=not (environ.get("REDIS_URL") or api.redis.address or api.redis.cluster_addresses),
+        has_demo=has_demo,
+        has_worker=options.has_worker,
+        model=DEMO_MODEL if has_demo else _first_model(config),
+    )
+
+
+def _first_model(config: RouterConfig) -> str:
+    named = [*config.model_config, *(model for backend in config.backends for model in backend.models)]
+    return named[0] if named else ""

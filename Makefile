@@ -20,8 +20,8 @@ test: dev ## the whole suite
 check: lint types imports ## what CI checks beside the tests
 
 lint: dev ## style
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
+	$(BIN)/ruff check . run
+	$(BIN)/ruff format --check . run
 
 types: dev ## mypy --strict
 	$(BIN)/mypy

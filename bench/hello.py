@@ -35,4 +35,5 @@ async def hello_redis(scope: Any, receive: Any, send: Any) -> None:
     if scope["type"] == "lifespan":
         await _lifespan(receive, send)
     else:
-        await _say(send, await _redis.get("hello") or b"hello")
+        await _redis.get("hello")
+        await _say(send, b"hello")

@@ -27,6 +27,10 @@ class ProjectAdmin(_ProjectAdmin):
     search_fields = ("name", "public_id")
     readonly_fields = ("public_id", "created_at")
 
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        # Stored responses carry its id and would belong to nobody.
+        return False
+
 
 @admin.register(ApiKey)
 class ApiKeyAdmin(_ApiKeyAdmin):
@@ -38,6 +42,10 @@ class ApiKeyAdmin(_ApiKeyAdmin):
     search_fields = ("name", "prefix", "project__name")
     fields = ("project", "name", "expires_at")
     actions = ("revoke",)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        # Deleting the last key would open the door that revoking it keeps shut.
+        return False
 
     def get_readonly_fields(self, request: HttpRequest, obj: ApiKey | None = None) -> tuple[str, ...]:
         shown = ("prefix", "created_at", "revoked_at", "last_used_at")

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from responses_api import metrics
 from responses_api.errors import InvalidChain, InvalidRequest, PreviousResponseNotFound
 from responses_api.shapes.ids import is_id
-from responses_api.shapes.items import Item
+from responses_api.shapes.items import ItemView
 from responses_api.stores.base import Store
 from responses_api.stores.record import MAX_ANCESTORS, ChainLink, decode_link
 
@@ -25,7 +25,7 @@ class Chain:
     missing: int = 0
 
     @property
-    def items(self) -> list[Item]:
+    def items(self) -> list[ItemView]:
         return [item for link in self.links for item in link.items]
 
     @property

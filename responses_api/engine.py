@@ -29,6 +29,7 @@ from responses_api.index_writer import IndexWriter
 from responses_api.shapes import response as response_shape
 from responses_api.shapes.events import Event
 from responses_api.shapes.ids import new_id
+from responses_api.shapes.items import view
 from responses_api.shapes.request import CreateRequest
 from responses_api.shapes.response import Response, ResponseError
 from responses_api.stored_responses import StoredResponses
@@ -99,12 +100,12 @@ class Engine:
         if request.store and not self._store.healthy:
             await self._store.ping()
         chain = await self._read_chain(request, context.project)
-        history = chain.items
-        check_tool_pairs([*history, *request.items])
+        items = [*chain.items, *view(request.items)]
+        check_tool_pairs(items)
         instructions = request.params.instructions
         if instructions is None and self._config.response_api.inherit_instructions:
             instructions = chain.instructions
-        chat = to_chat_request(request, history, instructions, max_tokens_field=endpoint.max_tokens_field)
+        chat = to_chat_request(request, items, instructions, max_tokens_field=endpoint.max_tokens_field)
         response = response_shape.in_progress(request, new_id("resp"), int(time.time()), instructions)
         return Run(request, context, chain, endpoint, _encode(chat), response)
 

@@ -7,6 +7,7 @@ rows again, over themselves: none is lost, none doubled.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -14,6 +15,8 @@ from typing import Any
 import structlog
 from django.db import DataError, transaction
 from django.utils import timezone
+from redis.exceptions import LockError
+from redis.lock import Lock
 
 from responses_api import metrics
 from responses_api.index_entry import STREAM_FIELD, IndexEntry, decode, stream_key
@@ -46,7 +49,10 @@ class Drained:
 
 
 def drain(client: Any, key_prefix: str, *, batch_size: int = BATCH_SIZE) -> Drained:
-    """Empties the stream, up to `MAX_BATCHES`. `client` is a sync redis client; raises what Redis and SQL raise."""
+    """Empties the stream, up to `MAX_BATCHES`. `client` is a sync redis client; raises what Redis and SQL raise.
+
+    `LockError`: its lock ran out while it worked; what it had not committed is left to the other.
+    """
     result = Drained()
     lock = client.lock(f"{key_prefix}index:lock", timeout=LOCK_SECONDS, blocking=False)
     if not lock.acquire():
@@ -57,19 +63,23 @@ def drain(client: Any, key_prefix: str, *, batch_size: int = BATCH_SIZE) -> Drai
             raw = client.xrange(stream_key(key_prefix), count=batch_size)
             if not raw:
                 break
-            lock.reacquire()
-            _drain_batch(client, key_prefix, raw, result)
+            _drain_batch(client, lock, key_prefix, raw, result)
     finally:
-        # Lost to its timeout or not: two drains at once write the same rows, which is harmless.
-        if lock.owned():
+        with suppress(LockError):  # it ran out: by now it is another's
             lock.release()
     return result
 
 
-def _drain_batch(client: Any, key_prefix: str, raw: list[tuple[bytes, dict[bytes, bytes]]], result: Drained) -> None:
+def _drain_batch(
+    client: Any, lock: Lock, key_prefix: str, raw: list[tuple[bytes, dict[bytes, bytes]]], result: Drained
+) -> None:
     rejected_before = result.rejected
     entries = [entry for _, fields in raw if (entry := _decode(fields, result)) is not None]
-    _write_what_fits(entries, result)
+    with transaction.atomic():
+        _write_what_fits(entries, result)
+        # Asked last: a drain that slept through its lock would write old entries over the rows of its successor. One
+        # that takes over after this waits for the same rows until the commit.
+        lock.reacquire()
     client.xdel(stream_key(key_prefix), *(stream_id for stream_id, _ in raw))
     result.written += len(raw) - (result.rejected - rejected_before)
     metrics.INDEX_DRAINED.inc(len(raw))

@@ -31,7 +31,8 @@ class Project(models.Model):
 class ApiKey(models.Model):
     """A secret's digest; the secret itself was shown once and is not kept."""
 
-    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="api_keys")
+    # Without a single key left the gateway would take itself for a new one, open to anyone on loopback.
+    project = models.ForeignKey(Project, on_delete=models.PROTECT, related_name="api_keys")
     name = models.CharField(max_length=200)
     prefix = models.CharField(max_length=16, db_index=True, editable=False)
     digest = models.CharField(max_length=64, unique=True, editable=False)

@@ -25,6 +25,7 @@ Argument = bytes | str | int | float
 Command = tuple[Argument, ...]
 DEFAULT_ADDRESS = "localhost:6379"
 FIRST_RETRY_SECONDS = 0.05
+READ_BYTES = 1024 * 1024
 
 # Everything that a lost or slow server raises, whichever layer notices.
 CONNECTION_ERRORS = (RedisError, OSError, asyncio.TimeoutError)
@@ -48,7 +49,7 @@ def sync_client(config: RedisConfig) -> redis.Redis | redis.cluster.RedisCluster
         "retry": retry,
     }
     if config.tls_enabled:
-        options |= {"ssl": True, **_tls(config)}
+        options |= {"ssl": True, **tls_options(config)}
     if config.cluster_mode:
         nodes: list[Any] = [
             redis.cluster.ClusterNode(*split_address(address))  # type: ignore[no-untyped-call]
@@ -72,7 +73,7 @@ def _exchange_seconds(config: RedisConfig) -> float:
     return max(config.read_timeout, config.write_timeout)
 
 
-def _tls(config: RedisConfig) -> dict[str, Any]:
+def tls_options(config: RedisConfig) -> dict[str, Any]:
     return {
         "ssl_cert_reqs": ssl.CERT_REQUIRED,
         "ssl_ca_certs": config.tls_ca_path or None,
@@ -251,10 +252,28 @@ class _Standalone:
             "port": port,
             "db": self._config.db,
             "socket_timeout": None,
+            "socket_read_size": READ_BYTES,
             "retry": AsyncRetry(NoBackoff(), 0),
             **_credentials(self._config),
         }
-        return SSLConnection(**options, **_tls(self._config)) if self._config.tls_enabled else Connection(**options)
+        if self._config.tls_enabled:
+            return _RoomySslConnection(**options, **tls_options(self._config))
+        return _RoomyConnection(**options)
+
+
+class _Roomy:
+    """A reader with room for a whole chain: with asyncio's 64 KiB a larger reply is read by stops and starts."""
+
+    def _connection_arguments(self) -> Any:
+        return {**super()._connection_arguments(), "limit": READ_BYTES}  # type: ignore[misc]
+
+
+class _RoomyConnection(_Roomy, Connection):
+    pass
+
+
+class _RoomySslConnection(_Roomy, SSLConnection):
+    pass
 
 
 async def _read_reply(connection: AbstractConnection) -> Any:
@@ -271,7 +290,7 @@ class _Cluster:
         nodes = [redis.asyncio.cluster.ClusterNode(*split_address(each)) for each in config.cluster_addresses]
         options = {**_credentials(config), "socket_timeout": _exchange_seconds(config)}
         if config.tls_enabled:
-            options |= {"ssl": True, **_tls(config)}
+            options |= {"ssl": True, **tls_options(config)}
         self._client = redis.asyncio.cluster.RedisCluster(
             startup_nodes=nodes,
             max_connections=config.pool_size,

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 import os
+from typing import Any
 from urllib.parse import quote
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "router_site.settings")
 
 import django
 from celery import Celery
+from celery.signals import setup_logging
 from django.core.exceptions import ImproperlyConfigured
 from kombu import Exchange, Queue
 
@@ -18,43 +21,56 @@ from django.conf import settings  # noqa: E402 - needs the settings module named
 
 from responses_api.config.schema import RedisConfig  # noqa: E402
 from responses_api.configured import router_config  # noqa: E402
+from responses_api.redis_pool import DEFAULT_ADDRESS, tls_options  # noqa: E402
+from router_site import logs  # noqa: E402
 
 QUEUES = ("interactive", "cache", "maintenance")
 
 
-def broker_url() -> str:
-    """`CELERY_BROKER_URL`, else `REDIS_URL`, else the configured standalone server.
+def broker() -> dict[str, Any]:
+    """Where tasks travel: `CELERY_BROKER_URL`, else `REDIS_URL`, else the configured standalone server.
 
     Raises `ImproperlyConfigured` for a Cluster: kombu has no transport for it.
     """
-    named = os.environ.get("CELERY_BROKER_URL") or os.environ.get("REDIS_URL")
-    if named:
-        return named
     redis = router_config().response_api.redis
-    if redis.cluster_mode:
+    url = os.environ.get("CELERY_BROKER_URL", "")
+    if not url and redis.cluster_mode:
         raise ImproperlyConfigured(
             "Celery cannot use a Redis Cluster as its broker: kombu has no transport for it. "
             "Set CELERY_BROKER_URL to a standalone Redis, or to RabbitMQ."
         )
-    return _to_url(redis)
+    url = url or _to_url(redis)
+    # Left to itself, kombu verifies no certificate.
+    is_ours_to_verify = url.startswith("rediss://") and "ssl_cert_reqs" not in url
+    return {"broker_url": url, "broker_use_ssl": tls_options(redis) if is_ours_to_verify else None}
 
 
 def _to_url(redis: RedisConfig) -> str:
-
     scheme = "rediss" if redis.tls_enabled else "redis"
-    credentials = f"{quote(redis.username, safe='')}:{quote(redis.password, safe='')}@" if redis.password else ""
-    return f"{scheme}://{credentials}{redis.address or 'localhost:6379'}/{redis.db}"
+    user, password = (quote(each, safe="") for each in (redis.username, redis.password))
+    credentials = f"{user}:{password}@" if user or password else ""
+    return f"{scheme}://{credentials}{redis.address or DEFAULT_ADDRESS}/{redis.db}"
+
+
+@setup_logging.connect
+def _configure_logs(**_: Any) -> None:
+    logs.configure(settings.ROUTER_LOG_LEVEL)
+    for name in ("celery.app.trace", "celery.worker.strategy", "celery.beat"):
+        # At INFO three lines a second, for the drain alone.
+        logging.getLogger(name).setLevel(logging.WARNING)
 
 
 app = Celery("router")
 app.conf.update(
-    broker_url=broker_url(),
+    **broker(),
     broker_connection_retry_on_startup=True,
     broker_transport_options={
-        # Broker keys stay apart from the documented `sr:` ones.
-        "global_keyprefix": "celery:",
-        "visibility_timeout": 3600,
-        # A killed worker's tasks are found after 5 s; the defaults need about 100.
+        # Apart from the documented `sr:` keys, and from those of another router on the same server.
+        "global_keyprefix": f"celery:{router_config().response_api.redis.key_prefix}",
+        # A killed worker's task comes back after so many seconds; one that runs longer comes back too, and must hold
+        # a claim of its own.
+        "visibility_timeout": 60,
+        # And then within 5 s; the defaults take up to 100.
         "unacked_restore_interval": 5,
         "unacked_restore_throttle": 1,
     },
@@ -66,8 +82,9 @@ app.conf.update(
     task_queues=[Queue(name, Exchange(name), routing_key=name) for name in QUEUES],
     task_default_queue="maintenance",
     worker_pool="threads",
+    # They wait for I/O; the default is one a CPU.
+    worker_concurrency=16,
     worker_prefetch_multiplier=1,
-    worker_hijack_root_logger=False,
     worker_send_task_events=True,
     beat_schedule_filename=str(settings.VAR_DIR / "celerybeat-schedule"),
     beat_max_loop_interval=1,

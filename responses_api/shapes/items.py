@@ -103,6 +103,33 @@ class Reasoning(Struct):
     encrypted_content: str | None = None
 
 
+class PartView(Struct, gc=False):
+    """A content part as translation reads it."""
+
+    type: str
+    text: str = ""
+    refusal: str = ""
+    image_url: str | None = None
+    detail: str | None = None
+    file_data: str | None = None
+    file_url: str | None = None
+    file_id: str | None = None
+    filename: str | None = None
+    input_audio: dict[str, Any] | None = None
+
+
+class ItemView(Struct, gc=False):
+    """An item as translation reads it. Chains are decoded to these: dicts of all that items carry cost twice."""
+
+    type: str
+    role: str = ""
+    content: list[PartView] | None = None
+    call_id: str = ""
+    name: str = ""
+    arguments: str = ""
+    output: str | list[PartView] = ""
+
+
 class _Head(Struct):
     """Enough of an item to know what it is. `type` may be absent: then it is a message."""
 
@@ -131,6 +158,10 @@ def parse_input(value: str | list[msgspec.Raw] | None) -> list[Item]:
     if isinstance(value, str):
         return [text_message("user", value)]
     return [_parse_item(raw, f"input[{index}]") for index, raw in enumerate(value)]
+
+
+def view(items: list[Item]) -> list[ItemView]:
+    return msgspec.convert(items, list[ItemView])
 
 
 def text_message(role: str, text: str) -> Item:

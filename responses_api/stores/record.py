@@ -5,13 +5,11 @@ Writers encode `StoredResponse`; readers decode only the view they need, since d
 
 from __future__ import annotations
 
-from typing import Any
-
 import msgspec
 from msgspec import Raw, Struct
 
 from responses_api.errors import ApiError
-from responses_api.shapes.items import Item
+from responses_api.shapes.items import ItemView
 
 MAX_ANCESTORS = 64
 
@@ -44,7 +42,7 @@ class StoredResponse(Struct, kw_only=True):
 
 class LinkResponse(Struct):
     status: str
-    output: list[Any]
+    output: list[ItemView]
     instructions: str | None = None
 
 
@@ -55,11 +53,11 @@ class ChainLink(Struct):
     project: str
     depth: int
     ancestors: list[str]
-    input: list[Any]
+    input: list[ItemView]
     response: LinkResponse
 
     @property
-    def items(self) -> list[Item]:
+    def items(self) -> list[ItemView]:
         return self.input + self.response.output
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from responses_api.errors import InvalidRequest
-from responses_api.shapes.items import Item
+from responses_api.shapes.items import ItemView, PartView
 from responses_api.shapes.request import CreateRequest, JsonObjectFormat, JsonSchemaFormat, TextConfig
 from responses_api.shapes.tools import Tool, ToolChoice
 
@@ -32,16 +32,16 @@ _SAME_NAME = (
 
 def to_chat_request(
     request: CreateRequest,
-    history: Iterable[Item],
+    items: Iterable[ItemView],
     instructions: str | None,
     *,
     max_tokens_field: str = "max_completion_tokens",
 ) -> ChatRequest:
-    """The body for `POST /chat/completions`: `history`, oldest first, then the request's own items."""
+    """The body for `POST /chat/completions`: `items` are the whole conversation, oldest first."""
     params = request.params
     chat: ChatRequest = {
         "model": request.model,
-        "messages": to_messages([*history, *request.items], instructions),
+        "messages": to_messages(items, instructions),
     }
     for name in _SAME_NAME:
         value = getattr(params, name)
@@ -64,7 +64,7 @@ def to_chat_request(
     return chat | request.extra
 
 
-def to_messages(items: Iterable[Item], instructions: str | None) -> list[Message]:
+def to_messages(items: Iterable[ItemView], instructions: str | None) -> list[Message]:
     """Items → chat messages, instructions first."""
     messages: list[Message] = []
     if instructions:
@@ -83,19 +83,19 @@ class _Thread:
         self._turn: Message | None = None
         """The assistant message still open for more of the same turn."""
 
-    def add(self, item: Item) -> None:
-        kind = item["type"]
-        if kind == "message" and item["role"] != "assistant":
+    def add(self, item: ItemView) -> None:
+        kind = item.type
+        if kind == "message" and item.role != "assistant":
             self._turn = None
-            self._messages.append({"role": _role(item["role"]), "content": _content(item["content"])})
+            self._messages.append({"role": _role(item.role), "content": _content(item.content or [])})
         elif kind == "message":
-            self._add_answer(item["content"])
+            self._add_answer(item.content or [])
         elif kind == "function_call":
             self._add_call(item)
         elif kind == "function_call_output":
             self._turn = None
-            output = _content(item["output"]) if isinstance(item["output"], list) else item["output"]
-            self._messages.append({"role": "tool", "tool_call_id": item["call_id"], "content": output})
+            output = _content(item.output) if isinstance(item.output, list) else item.output
+            self._messages.append({"role": "tool", "tool_call_id": item.call_id, "content": output})
         elif kind == "reasoning":
             self._add_reasoning(item)
 
@@ -106,21 +106,21 @@ class _Thread:
             self._messages.append(self._turn)
         return self._turn
 
-    def _add_answer(self, parts: list[Item]) -> None:
+    def _add_answer(self, parts: list[PartView]) -> None:
         turn = self._open_turn("content", "refusal", "tool_calls")
-        turn["content"] = "".join(part["text"] for part in parts if part["type"] == "output_text")
-        refusal = "".join(part["refusal"] for part in parts if part["type"] == "refusal")
+        turn["content"] = parts[0].text if len(parts) == 1 else "".join(part.text for part in parts)
+        refusal = "".join(part.refusal for part in parts)
         if refusal:
             turn["refusal"] = refusal
 
-    def _add_call(self, item: Item) -> None:
-        function = {"name": item["name"], "arguments": item["arguments"]}
-        call = {"id": item["call_id"], "type": "function", "function": function}
+    def _add_call(self, item: ItemView) -> None:
+        function = {"name": item.name, "arguments": item.arguments}
+        call = {"id": item.call_id, "type": "function", "function": function}
         self._open_turn().setdefault("tool_calls", []).append(call)
 
-    def _add_reasoning(self, item: Item) -> None:
+    def _add_reasoning(self, item: ItemView) -> None:
         # Models that think between tool calls (GLM, DeepSeek) need their thoughts back; a summary is not the thought.
-        thought = "".join(part["text"] for part in item.get("content") or ())
+        thought = "".join(part.text for part in item.content or ())
         if thought:
             self._open_turn("content", "tool_calls", "reasoning_content")["reasoning_content"] = thought
 
@@ -130,27 +130,25 @@ def _role(role: str) -> str:
     return "system" if role == "developer" else role
 
 
-def _content(parts: list[Item]) -> str | list[Item]:
-    if len(parts) == 1 and parts[0]["type"] == "input_text":
-        text: str = parts[0]["text"]
-        return text
+def _content(parts: list[PartView]) -> str | list[dict[str, Any]]:
+    if len(parts) == 1 and parts[0].type == "input_text":
+        return parts[0].text
     return [_part(part) for part in parts]
 
 
-def _part(part: Item) -> Item:
-    match part["type"]:
+def _part(part: PartView) -> dict[str, Any]:
+    match part.type:
         case "input_image":
-            if not part.get("image_url"):
+            if not part.image_url:
                 raise InvalidRequest("This backend takes images by 'image_url' only, not by 'file_id'.", param="input")
-            image = {"url": part["image_url"], "detail": part.get("detail")}
-            return {"type": "image_url", "image_url": _present(image)}
+            return {"type": "image_url", "image_url": _present({"url": part.image_url, "detail": part.detail})}
         case "input_file":
             names = ("file_data", "file_url", "file_id", "filename")
-            return {"type": "file", "file": _present({name: part.get(name) for name in names})}
+            return {"type": "file", "file": _present({name: getattr(part, name) for name in names})}
         case "input_audio":
-            return {"type": "input_audio", "input_audio": part["input_audio"]}
+            return {"type": "input_audio", "input_audio": part.input_audio}
         case _:
-            return {"type": "text", "text": part["text"]}
+            return {"type": "text", "text": part.text}
 
 
 def _present(fields: dict[str, Any]) -> dict[str, Any]:

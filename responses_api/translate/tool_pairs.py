@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from responses_api.errors import InvalidRequest
-from responses_api.shapes.items import Item
+from responses_api.shapes.items import ItemView
 
 
-def check_tool_pairs(items: Iterable[Item]) -> None:
+def check_tool_pairs(items: Iterable[ItemView]) -> None:
     """Raises `InvalidRequest` in the live API's words for the first output without its call, or call left open."""
     calls: set[str] = set()
     answered: set[str] = set()
     for item in items:
-        if item["type"] == "function_call":
-            calls.add(item["call_id"])
-        elif item["type"] == "function_call_output":
-            call_id = item["call_id"]
+        if item.type == "function_call":
+            calls.add(item.call_id)
+        elif item.type == "function_call_output":
+            call_id = item.call_id
             if call_id not in calls:
                 raise InvalidRequest(
                     f"No tool call found for function call output with call_id {call_id}.", param="input"

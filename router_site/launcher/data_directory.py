@@ -50,8 +50,8 @@ def locked(path: Path) -> Iterator[DataDirectory]:
         lock = os.open(path / "lock", os.O_RDWR | os.O_CREAT, 0o644)
     except OSError as error:
         raise StartError(
-            f"The data directory {path} cannot be written: {error.strerror}. Correct its owner, or choose another: "
-            "--var DIR."
+            f"The data directory {path} cannot be used: {error.strerror}. Make it one that you may write to, or "
+            "choose another: --var DIR."
         ) from None
     try:
         _take(lock, path)

@@ -15,7 +15,7 @@ from responses_api.config.errors import ConfigError
 from responses_api.config.load import load_config
 from responses_api.config.schema import RouterConfig
 from router_site.launcher import announcement, data_directory, migration_stamp, parts, ports, valkey
-from router_site.launcher.child import Child
+from router_site.launcher.child import Child, Part
 from router_site.launcher.data_directory import DataDirectory
 from router_site.launcher.decisions import Decisions, decide
 from router_site.launcher.options import Options
@@ -29,6 +29,7 @@ DEMO_PORTS = range(8002, 8102)
 
 _IMPATIENT_SECONDS = 10
 _TURN_SECONDS = 0.02
+_ASK_AGAIN_SECONDS = 0.2
 
 
 def launch(options: Options, started_at: float) -> None:
@@ -46,7 +47,11 @@ def launch(options: Options, started_at: float) -> None:
             with suppress(StopRequested), supervisor:
                 try:
                     site.start()
-                    site.wait_until_ready(started_at)
+                    site.wait_until_ready()
+                    ready_seconds = time.monotonic() - started_at
+                    site.start_celery()
+                    site.announce()
+                    say(f"ready in {ready_seconds:.1f} s")
                     site.watch()
                 finally:
                     say("Stopping …")
@@ -86,33 +91,41 @@ class Site:
         self._url = ports.url_of(listener)
 
     def start(self) -> None:
-        """Raises `StartError`, `StopRequested`."""
+        """What a request needs. Raises `StartError`, `StopRequested`."""
         await_valkey = self._start_valkey() if self._decisions.has_valkey else None
-        if self._decisions.has_demo:
-            self._start_demo()
+        demo = self._choose_demo() if self._decisions.has_demo else None
         if not ports.is_loopback(self._listener) or not _is_migrated():
             self._set_up()
+        # Before the server answers: web processes import for more than a second until they call it.
+        self._start_web()
+        if demo is not None:
+            self._supervisor.start(demo)
         if await_valkey is not None:
             valkey.wait_until_ready(*await_valkey, self._supervisor.turn)
-        self._start_web()
-        if self._decisions.has_worker:
-            self._supervisor.start(parts.worker())
-            self._supervisor.start(parts.beat(self._var))
-        announcement.show_parts(self._supervisor.children)
 
-    def wait_until_ready(self, started_at: float) -> None:
-        """Says so; and, when it takes long, why."""
+    def wait_until_ready(self) -> None:
+        """Returns once `/readyz` answers 200; when that takes long, says why. Raises `StartError`, `StopRequested`."""
         readiness = Readiness(self._url)
         impatient_at = time.monotonic() + _IMPATIENT_SECONDS
         while not readiness.is_ready(_TURN_SECONDS):
             # A site that answers at all has started; that its Redis is away, say, is no reason to give up.
             self._supervisor.is_restarting = bool(readiness.reason)
-            self._supervisor.turn(_TURN_SECONDS)
+            self._supervisor.turn(_ASK_AGAIN_SECONDS if readiness.reason else _TURN_SECONDS)
             if time.monotonic() > impatient_at:
                 complain(f"Not ready yet: {readiness.reason or 'no answer'}; waiting …")
                 impatient_at = float("inf")
+
+    def start_celery(self) -> None:
+        """Only now: each of the two imports for a second, which the web process would lose on a small machine."""
+        if self._decisions.has_worker:
+            self._supervisor.start(parts.worker())
+            self._supervisor.start(parts.beat(self._var))
+
+    def announce(self) -> None:
+        announcement.show_parts(self._supervisor.children)
         announcement.show_how_to_use(self._url, self._decisions.model, wants_key=wants_key(self._url))
-        say(f"ready in {time.monotonic() - started_at:.1f} s")
+        if not ports.is_loopback(self._listener) and not os.environ.get("ALLOWED_HOSTS"):
+            say("The console answers at localhost only; ALLOWED_HOSTS names where else browsers may reach it.")
 
     def watch(self) -> None:
         """Until somebody stops the launcher (`StopRequested`) or a part dies too often (`StartError`)."""
@@ -127,10 +140,10 @@ class Site:
         os.environ["REDIS_URL"] = f"redis://127.0.0.1:{port}/0"
         return child, port
 
-    def _start_demo(self) -> None:
+    def _choose_demo(self) -> Part:
         port = ports.first_free(DEMO_PORTS)
-        self._supervisor.start(parts.demo(port))
         os.environ["ROUTER_DEMO_URL"] = f"http://127.0.0.1:{port}/v1"
+        return parts.demo(port)
 
     def _set_up(self) -> None:
         """Migrations, the first administrator, and who may come in. Raises `StartError`."""

@@ -65,6 +65,7 @@ def _parser(environ: Mapping[str, str]) -> argparse.ArgumentParser:
         description=_DESCRIPTION,
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
     )
     root = Path(__file__).resolve().parents[2]
     config, var = environ.get("ROUTER_CONFIG") or None, environ.get("ROUTER_VAR_DIR") or root / "var"

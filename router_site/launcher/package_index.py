@@ -104,7 +104,7 @@ def _fetch_wheel(index: str, context: ssl.SSLContext | None) -> bytes | None:
     page = f"{index.rstrip('/')}/pip/"
     try:
         listing = _read(page, context).decode(errors="replace")
-        link = re.search(rf'href\s*=\s*["\']([^"\']*\b{re.escape(PIP_WHEEL)})[#"\']', listing)
+        link = re.search(rf'href\s*=\s*["\']((?:[^"\']*/)?{re.escape(PIP_WHEEL)})[#"\']', listing)
         content = _read(urljoin(page, html.unescape(link[1])), context) if link else b""
     except (OSError, URLError, ValueError):
         return None

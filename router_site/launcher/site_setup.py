@@ -13,13 +13,22 @@ import sys
 
 import django
 from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
 from django.core.management import call_command
+from django.db import DatabaseError
 
 from router_site.launcher import migration_stamp
 
 
 def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "router_site.settings")
+    try:
+        sys.stdout.write(json.dumps(_set_up()))
+    except (DatabaseError, ImproperlyConfigured) as error:
+        sys.exit(f"The database cannot be used: {error}\nCheck DATABASE_URL.")
+
+
+def _set_up() -> dict[str, object]:
     django.setup()
     # Models, and what imports them, only now.
     from django.db import connection
@@ -31,8 +40,7 @@ def main() -> None:
     call_command("ensure_admin", stdout=password)
     if connection.vendor == "sqlite":
         migration_stamp.write(connection, settings.BASE_DIR)
-    answer = {"admin_password": password.getvalue().strip(), "has_api_keys": api_keys.any_key_exists()}
-    sys.stdout.write(json.dumps(answer))
+    return {"admin_password": password.getvalue().strip(), "has_api_keys": api_keys.any_key_exists()}
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from django.db import connection
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import LockError
 
@@ -268,6 +269,20 @@ class TestTwoDrainers:
 
         assert ResponseIndex.objects.get().status == "completed"
         assert len(stream) == 0
+
+    def test_one_that_lost_the_lock_while_it_wrote_takes_it_back(self, stream: Stream) -> None:
+        stream.add(entry("resp_1"))
+
+        def lose_lock(execute: Any, sql: str, *rest: Any) -> Any:
+            if sql.startswith("INSERT"):
+                stream.client.delete(f"{stream.key_prefix}index:lock")
+            return execute(sql, *rest)
+
+        with connection.execute_wrapper(lose_lock), pytest.raises(LockError):
+            drain(stream.client, stream.key_prefix)
+
+        assert ids() == []
+        assert drain(stream.client, stream.key_prefix).written == 1
 
     def test_one_that_lost_the_lock_leaves_that_of_the_other(self, stream: Stream) -> None:
         stream.add(entry("resp_1"), entry("resp_2"))

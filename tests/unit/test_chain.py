@@ -39,8 +39,8 @@ async def put(
     status: str = "completed",
     ancestors: list[str] | None = None,
 ) -> None:
-    turn = [{"type": "message", "id": f"msg_{number}"}]
-    response = {"status": status, "output": [{"type": "message", "id": f"out_{number}"}]}
+    turn = [{"type": "message", "role": f"msg_{number}"}]
+    response = {"status": status, "output": [{"type": "message", "role": f"out_{number}"}]}
     stored = StoredResponse(
         id=name(number),
         previous_response_id=chain.links[-1].id if chain.links else "",
@@ -70,7 +70,7 @@ async def test_a_chain_is_read_oldest_first_input_before_output() -> None:
     await grow(store, 3)
     chain = await read_chain(store, "p", name(2), 100)
     assert ids(chain) == [name(0), name(1), name(2)]
-    assert [item["id"] for item in chain.items] == ["msg_0", "out_0", "msg_1", "out_1", "msg_2", "out_2"]
+    assert [item.role for item in chain.items] == ["msg_0", "out_0", "msg_1", "out_1", "msg_2", "out_2"]
     assert chain.missing == 0
     assert chain.depth == 3
 

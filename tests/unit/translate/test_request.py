@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from responses_api.errors import InvalidRequest
+from responses_api.shapes.items import view
 from responses_api.shapes.request import parse_create_request
 from responses_api.translate.request import to_chat_request, to_messages
 from responses_api.translate.tool_pairs import check_tool_pairs
@@ -24,12 +25,12 @@ CLOCK = {"type": "function", "name": "clock"}
 
 def chat(history: list[dict[str, Any]] | None = None, **fields: Any) -> dict[str, Any]:
     request = parse_create_request(msgspec.json.encode({"model": "m", "input": "hi", **fields}))
-    return to_chat_request(request, history or [], fields.get("instructions"))
+    return to_chat_request(request, view([*(history or []), *request.items]), fields.get("instructions"))
 
 
 def messages(*items: dict[str, Any], instructions: str | None = None) -> list[dict[str, Any]]:
     request = parse_create_request(msgspec.json.encode({"model": "m", "input": list(items)}))
-    return to_messages(request.items, instructions)
+    return to_messages(view(request.items), instructions)
 
 
 def test_a_string_is_one_user_message() -> None:
@@ -170,7 +171,7 @@ def test_options(fields: dict[str, Any], expected: dict[str, Any]) -> None:
 
 def test_the_backend_may_want_max_tokens() -> None:
     request = parse_create_request(b'{"model":"m","input":"hi","max_output_tokens":20}')
-    assert to_chat_request(request, [], None, max_tokens_field="max_tokens")["max_tokens"] == 20
+    assert to_chat_request(request, view(request.items), None, max_tokens_field="max_tokens")["max_tokens"] == 20
 
 
 def test_tools_are_nested_and_null_fields_left_out() -> None:
@@ -207,17 +208,17 @@ OUTPUT = {"type": "function_call_output", "call_id": "call_1", "output": "x"}
 
 
 def test_a_call_with_its_output_is_fine() -> None:
-    check_tool_pairs([CALL, OUTPUT])
+    check_tool_pairs(view([CALL, OUTPUT]))
 
 
 @pytest.mark.parametrize("items", [[OUTPUT], [OUTPUT, CALL]])
 def test_an_output_without_its_call_is_refused(items: list[dict[str, Any]]) -> None:
     with pytest.raises(InvalidRequest) as caught:
-        check_tool_pairs(items)
+        check_tool_pairs(view(items))
     assert caught.value.message == "No tool call found for function call output with call_id call_1."
     assert caught.value.param == "input"
 
 
 def test_a_call_without_its_output_is_refused() -> None:
     with pytest.raises(InvalidRequest, match="No tool output found for function call call_1"):
-        check_tool_pairs([CALL])
+        check_tool_pairs(view([CALL]))

@@ -25,7 +25,6 @@ Argument = bytes | str | int | float
 Command = tuple[Argument, ...]
 DEFAULT_ADDRESS = "localhost:6379"
 FIRST_RETRY_SECONDS = 0.05
-READ_BYTES = 1024 * 1024
 
 # Everything that a lost or slow server raises, whichever layer notices.
 CONNECTION_ERRORS = (RedisError, OSError, asyncio.TimeoutError)
@@ -252,28 +251,12 @@ class _Standalone:
             "port": port,
             "db": self._config.db,
             "socket_timeout": None,
-            "socket_read_size": READ_BYTES,
             "retry": AsyncRetry(NoBackoff(), 0),
             **_credentials(self._config),
         }
         if self._config.tls_enabled:
-            return _RoomySslConnection(**options, **tls_options(self._config))
-        return _RoomyConnection(**options)
-
-
-class _Roomy:
-    """A reader with room for a whole chain: with asyncio's 64 KiB a larger reply is read by stops and starts."""
-
-    def _connection_arguments(self) -> Any:
-        return {**super()._connection_arguments(), "limit": READ_BYTES}  # type: ignore[misc]
-
-
-class _RoomyConnection(_Roomy, Connection):
-    pass
-
-
-class _RoomySslConnection(_Roomy, SSLConnection):
-    pass
+            return SSLConnection(**options, **tls_options(self._config))
+        return Connection(**options)
 
 
 async def _read_reply(connection: AbstractConnection) -> Any:

@@ -50,7 +50,7 @@ class StoredResponses:
         self._include_instructions = include_instructions
 
     async def create(self, stored: StoredResponse) -> None:
-        """Raises `ApiError` where the id is taken: 128 random bits do not collide, so something is wrong."""
+        """Raises `ApiError` where the id is taken: 96 random bits do not collide, so something is wrong."""
         if not await self._store.create(stored.id, encode(stored), self._ttl_seconds):
             raise ApiError(f"The response id '{stored.id}' is taken.", code="id_conflict")
 

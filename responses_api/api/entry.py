@@ -7,7 +7,7 @@ request is cancelled, and with it the backend call.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, MutableMapping
+from collections.abc import Awaitable, Callable, Iterator, MutableMapping
 from contextlib import aclosing, contextmanager
 from functools import cache
 from time import perf_counter
@@ -94,9 +94,11 @@ class _Client:
         self._task = asyncio.current_task(loop)
         self.is_finished = False
         self._watcher: asyncio.Task[None] | None = None
+        self._loop = loop
         self._is_gone = False
-        self._last_sent: float | None = None
-        """When the last frame of a stream went out; None outside streams."""
+        self._last_sent = 0.0
+        self._timer: asyncio.TimerHandle | None = None
+        self._beat: asyncio.Task[None] | None = None
 
     async def read_body(self, headers: dict[bytes, bytes], max_bytes: int) -> bytes:
         """The whole body. Raises `PayloadTooLarge`, or `ClientGone`."""
@@ -139,6 +141,8 @@ class _Client:
             self.is_finished = True
             if self._watcher is not None:
                 self._watcher.cancel()
+            if self._timer is not None:
+                self._timer.cancel()
 
     async def send(self, reply: Reply | StreamReply, request_id: str) -> int:
         """Sends it all; the status that went out."""
@@ -155,15 +159,14 @@ class _Client:
             except Exception as error:  # noqa: BLE001 - before the first frame any failure is a plain error reply
                 return await self.send(error_reply(error, request_id), request_id)
             await self._send_start(reply.status, reply.headers, reply.extra_headers, request_id, None)
+            self._timer = self._loop.call_later(KEEP_ALIVE_SECONDS, self._keep_alive)
             with metrics.OPEN_STREAMS.track_inprogress():
                 await self._send_frame(first)
-                await self._send_frames(frames)
+                async for frame in frames:
+                    await self._send_frame(frame)
+            self._timer.cancel()
         await self._send({"type": "http.response.body", "body": b""})
         return reply.status
-
-    async def _send_frames(self, frames: AsyncIterator[bytes]) -> None:
-        async for frame in frames:
-            await self._send_frame(frame)
 
     async def _send_frame(self, frame: bytes) -> None:
         self._last_sent = perf_counter()
@@ -178,24 +181,21 @@ class _Client:
         await self._send({"type": "http.response.start", "status": status, "headers": sent})
 
     def start_watching(self) -> None:
-        self._watcher = asyncio.ensure_future(self._watch())
+        self._watcher = self._loop.create_task(self._watch())
 
     async def _watch(self) -> None:
-        """Waits for the client to leave; meanwhile keeps a silent stream's connection from looking dead."""
-        receiving = asyncio.ensure_future(self._receive())
-        try:
-            while not receiving.done():
-                await asyncio.wait([receiving], timeout=KEEP_ALIVE_SECONDS)
-                if not receiving.done() and self._is_silent():
-                    await self._send_frame(sse.KEEP_ALIVE_FRAME)
-        finally:
-            receiving.cancel()
+        await self._receive()  # the body is read: what can still come is the disconnect
         self._is_gone = True
         if self._task is not None:
             self._task.cancel()
 
-    def _is_silent(self) -> bool:
-        return self._last_sent is not None and perf_counter() - self._last_sent >= KEEP_ALIVE_SECONDS * 0.9
+    def _keep_alive(self) -> None:
+        """Keeps a silent stream's connection from looking dead. One timer that looks back, not one for each frame."""
+        silent = perf_counter() - self._last_sent
+        if silent >= KEEP_ALIVE_SECONDS:
+            self._beat = self._loop.create_task(self._send_frame(sse.KEEP_ALIVE_FRAME))
+            silent = 0.0
+        self._timer = self._loop.call_later(KEEP_ALIVE_SECONDS - silent, self._keep_alive)
 
 
 @cache

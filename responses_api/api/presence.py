@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from typing import Protocol
 
-ROUND_SECONDS = 0.02
+ROUND_SECONDS = 0.05
 
 
 class Watchable(Protocol):

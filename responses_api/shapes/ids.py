@@ -1,4 +1,4 @@
-"""Ids: a prefix that names the kind, then 32 hex digits nobody can guess."""
+"""Ids: a prefix that names the kind, then 24 hex digits nobody can guess."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 from collections import deque
 
 _SHAPE = re.compile(r"[a-z]{2,8}_[A-Za-z0-9_-]{1,120}\Z")
-_ID_BYTES = 16
+_ID_BYTES = 12
 _IDS_PER_DRAW = 256
 
 # Asking the kernel for each id costs 10 µs on a virtual machine, and a response has several.
@@ -17,7 +17,7 @@ os.register_at_fork(after_in_child=_drawn.clear)
 
 
 def new_id(prefix: str) -> str:
-    """`resp_…`, `msg_…`, `fc_…`, `rs_…`, `call_…`, `conv_…`: 128 random bits from the kernel. Safe in threads."""
+    """`resp_…`, `msg_…`, `fc_…`, `rs_…`, `call_…`, `conv_…`: 96 random bits from the kernel. Safe in threads."""
     try:
         return f"{prefix}_{_drawn.popleft()}"
     except IndexError:

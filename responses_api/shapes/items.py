@@ -103,11 +103,17 @@ class Reasoning(Struct):
     encrypted_content: str | None = None
 
 
+EMPTY_TEXT = msgspec.Raw(b'""')
+
+
 class PartView(Struct, gc=False):
-    """A content part as translation reads it."""
+    """A content part as translation reads it.
+
+    `text` stays JSON: most of a chain is text that goes on as it came, neither unescaped nor escaped again.
+    """
 
     type: str
-    text: str = ""
+    text: msgspec.Raw = EMPTY_TEXT
     refusal: str = ""
     image_url: str | None = None
     detail: str | None = None
@@ -160,8 +166,12 @@ def parse_input(value: str | list[msgspec.Raw] | None) -> list[Item]:
     return [_parse_item(raw, f"input[{index}]") for index, raw in enumerate(value)]
 
 
+_encoder = msgspec.json.Encoder()
+_views_decoder = msgspec.json.Decoder(list[ItemView])
+
+
 def view(items: list[Item]) -> list[ItemView]:
-    return msgspec.convert(items, list[ItemView])
+    return _views_decoder.decode(_encoder.encode(items))
 
 
 def text_message(role: str, text: str) -> Item:

@@ -6,7 +6,7 @@ Writers encode `StoredResponse`; readers decode only the view they need, since d
 from __future__ import annotations
 
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import Raw, Struct, field
 
 from responses_api.errors import ApiError
 from responses_api.shapes.items import ItemView
@@ -46,15 +46,20 @@ class LinkResponse(Struct):
     instructions: str | None = None
 
 
-class ChainLink(Struct):
+class ChainLink(Struct, kw_only=True):
     """A record as a follow-up needs it."""
 
     id: str
     project: str
     depth: int
-    ancestors: list[str]
+    ancestor_ids: Raw = field(name="ancestors")
     input: list[ItemView]
     response: LinkResponse
+
+    @property
+    def ancestors(self) -> list[str]:
+        """Decoded when asked for: of a chain, only its two ends are."""
+        return _ids_decoder.decode(self.ancestor_ids)
 
     @property
     def items(self) -> list[ItemView]:
@@ -63,6 +68,7 @@ class ChainLink(Struct):
 
 _encoder = msgspec.json.Encoder()
 _response_decoder = msgspec.json.Decoder(StoredResponse)
+_ids_decoder = msgspec.json.Decoder(list[str])
 _link_decoder = msgspec.json.Decoder(ChainLink)
 
 

@@ -9,6 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+import msgspec
+from msgspec import Raw
+
 from responses_api.errors import InvalidRequest
 from responses_api.shapes.items import ItemView, PartView
 from responses_api.shapes.request import CreateRequest, JsonObjectFormat, JsonSchemaFormat, TextConfig
@@ -37,7 +40,7 @@ def to_chat_request(
     *,
     max_tokens_field: str = "max_completion_tokens",
 ) -> ChatRequest:
-    """The body for `POST /chat/completions`: `items` are the whole conversation, oldest first."""
+    """The body for `POST /chat/completions`, texts as raw JSON: `items` are the whole conversation, oldest first."""
     params = request.params
     chat: ChatRequest = {
         "model": request.model,
@@ -108,7 +111,7 @@ class _Thread:
 
     def _add_answer(self, parts: list[PartView]) -> None:
         turn = self._open_turn("content", "refusal", "tool_calls")
-        turn["content"] = parts[0].text if len(parts) == 1 else "".join(part.text for part in parts)
+        turn["content"] = parts[0].text if len(parts) == 1 else _joined(parts)
         refusal = "".join(part.refusal for part in parts)
         if refusal:
             turn["refusal"] = refusal
@@ -120,7 +123,7 @@ class _Thread:
 
     def _add_reasoning(self, item: ItemView) -> None:
         # Models that think between tool calls (GLM, DeepSeek) need their thoughts back; a summary is not the thought.
-        thought = "".join(part.text for part in item.content or ())
+        thought = _joined(item.content or [])
         if thought:
             self._open_turn("content", "tool_calls", "reasoning_content")["reasoning_content"] = thought
 
@@ -130,7 +133,11 @@ def _role(role: str) -> str:
     return "system" if role == "developer" else role
 
 
-def _content(parts: list[PartView]) -> str | list[dict[str, Any]]:
+def _joined(parts: list[PartView]) -> str:
+    return "".join(msgspec.json.decode(part.text, type=str) for part in parts)
+
+
+def _content(parts: list[PartView]) -> Raw | list[dict[str, Any]]:
     if len(parts) == 1 and parts[0].type == "input_text":
         return parts[0].text
     return [_part(part) for part in parts]

@@ -11,6 +11,7 @@ import msgspec
 import pytest
 import redis
 
+from responses_api.api import entry
 from responses_api.config.schema import RedisConfig
 from tests.api.events import read_events, types
 from tests.fake_backend import FakeBackend
@@ -230,3 +231,13 @@ def test_what_cannot_be_stored_has_failed(
         redis_cli.config_set("maxmemory", "0")
     assert types(events)[-1] == "failed"
     assert "store is unavailable" in events[-1]["response"]["error"]["message"]
+
+
+def test_a_silent_stream_is_kept_alive_by_comments(
+    gateway: Gateway, backend: FakeBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(entry, "KEEP_ALIVE_SECONDS", 0.05)
+    backend.script(pieces=["a", "b", "c"], tokens_per_second=4)
+    answer = httpx.post(f"{gateway.base_url}/responses", json={"model": "m", "input": "hi", "stream": True})
+    assert answer.content.count(b": keep-alive\n\n") >= 3
+    assert types(read_events(answer)) == text_types(3)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -23,7 +24,11 @@ def root(tmp_path: Path) -> Path:
 
 
 def run(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command(root, *arguments), env=environ(), capture_output=True, text=True, check=False)
+    """With uv on PATH, which makes an environment in a moment."""
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    return subprocess.run(
+        command(root, *arguments), env=environ() | {"PATH": path}, capture_output=True, text=True, check=False
+    )
 
 
 def command(root: Path, *arguments: str) -> list[str]:
@@ -67,7 +72,7 @@ def test_an_environment_made_by_hand_is_completed(root: Path) -> None:
     assert (root / ".venv" / "by-hand").exists()
 
 
-def test_two_at_once_install_once(root: Path) -> None:
+def test_without_uv_pip_does_it_and_two_at_once_install_once(root: Path) -> None:
     processes = [
         subprocess.Popen(command(root, "--prepare"), env=environ(), stdout=subprocess.PIPE, text=True) for _ in range(2)
     ]

@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from tests.launcher.running_site import ROOT, RunningSite, environ, eventually, is_running, run_launcher
+from tests.valkey import free_port
 
 pytestmark = pytest.mark.processes
 PARTS = ("valkey", "demo", "web", "worker", "beat")
@@ -97,7 +98,7 @@ def test_a_killed_launcher_leaves_no_process_behind(tmp_path: Path) -> None:
 
 
 def test_an_open_address_without_keys_is_refused(tmp_path: Path) -> None:
-    result = run_launcher("--var", tmp_path / "var", "--host", "0.0.0.0", "--port", 0 + 48_801)
+    result = run_launcher("--var", tmp_path / "var", "--host", "0.0.0.0", "--port", free_port())
     assert result.returncode == 1
     assert "there is no API key" in result.stderr
     assert "ROUTER_ALLOW_ANONYMOUS=1" in result.stderr
@@ -120,7 +121,9 @@ def test_a_directory_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_database_that_cannot_be_used_is_refused(tmp_path: Path) -> None:
-    result = run_launcher("--var", tmp_path / "var", "--port", 48_802, DATABASE_URL=f"sqlite:///{tmp_path}/no/such")
+    result = run_launcher(
+        "--var", tmp_path / "var", "--port", free_port(), DATABASE_URL=f"sqlite:///{tmp_path}/no/such"
+    )
     assert result.returncode == 1
     assert "The database cannot be used: unable to open database file" in result.stderr
     assert "Check DATABASE_URL." in result.stderr

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.db import connections
@@ -20,10 +20,10 @@ def root(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def database(root: Path, django_db_blocker: pytest.FixtureRequest) -> Iterator[Path]:
+def database(root: Path, django_db_blocker: Any) -> Path:
     path = root / "router.sqlite3"
     wrapper = DatabaseWrapper(connections.settings["default"] | {"NAME": path})
-    with django_db_blocker.unblock():  # type: ignore[attr-defined]
+    with django_db_blocker.unblock():
         migration_stamp.write(wrapper, root)
     wrapper.close()
     return path

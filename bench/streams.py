@@ -7,8 +7,14 @@ import socket
 import time
 from dataclasses import dataclass, field
 
+from bench.load import LoadError, check_status
+
 _DELTA = b"event: response.output_text.delta\n"
-_DONE = b"data: [DONE]\n\n"
+_COMPLETED = b"event: response.completed\n"
+_LAST_CHUNK = b"0\r\n\r\n"
+_TAIL_BYTES = max(len(_DELTA), len(_COMPLETED)) - 1
+_PACKET_BYTES = 262_144
+_OPEN_SECONDS = 20
 
 
 @dataclass(slots=True)
@@ -19,67 +25,84 @@ class Streams:
     seconds: float = 0
     gaps_ms: list[float] = field(default_factory=list)
     first_ms: list[float] = field(default_factory=list)
-    unfinished: int = 0
+    completed: int = 0
 
 
 class _Stream:
     def __init__(self, port: int, request: bytes) -> None:
-        self.socket = socket.create_connection(("127.0.0.1", port))
-        self.sent_at = time.perf_counter()
-        self.last_at = 0.0
+        self.socket = socket.create_connection(("127.0.0.1", port), _OPEN_SECONDS)
+        self._sent_at = time.perf_counter()
+        self._heard_at = 0.0
+        self._tail = b""
+        self._is_completed = False
         self.socket.sendall(request)
 
+    def receive(self, result: Streams) -> bool:
+        """Counts what has come; True at the stream's end. Raises `LoadError` where that is not a good one."""
+        packet = self.socket.recv(_PACKET_BYTES)
+        now = time.perf_counter()
+        if not self._tail:
+            check_status(packet)
+        # A line may be cut between two packets; the tail is shorter than it, so none counts twice.
+        text = self._tail + packet
+        tokens = text.count(_DELTA) - self._tail.count(_DELTA)
+        self._tail = text[-_TAIL_BYTES:]
+        if tokens:
+            self._note(now, result)
+            result.tokens += tokens
+        self._is_completed = self._is_completed or _COMPLETED in text
+        if packet and not packet.endswith(_LAST_CHUNK):
+            return False
+        if not self._is_completed:
+            raise LoadError(f"a stream ended before it was complete: {text[-300:].decode(errors='replace')!r}")
+        result.completed += 1
+        return True
 
-def open_streams(port: int, request: bytes, number: int) -> list[socket.socket]:
-    """Streams that are begun and left open."""
-    opened = [_Stream(port, request).socket for _ in range(number)]
-    for each in opened:
-        each.settimeout(20)
-        each.recv(65_536)
-    return opened
+    def _note(self, now: float, result: Streams) -> None:
+        if self._heard_at:
+            result.gaps_ms.append((now - self._heard_at) * 1000)
+        else:
+            result.first_ms.append((now - self._sent_at) * 1000)
+        self._heard_at = now
 
 
-def run(port: int, request: bytes, number: int, seconds: float, spread_seconds: float = 1.0) -> Streams:
-    """`number` streams begun evenly over `spread_seconds`, read to their ends, for at most `seconds`."""
+def run(port: int, request: bytes, number: int, deadline_seconds: float, spread_seconds: float = 1.0) -> Streams:
+    """`number` streams begun evenly over `spread_seconds`, read to their ends.
+
+    Raises `LoadError` when one fails, or is not complete after `deadline_seconds`.
+    """
     poll = select.epoll()
     live: dict[int, _Stream] = {}
     result = Streams()
     began = time.perf_counter()
-    waiting = number
-    while (waiting or live) and time.perf_counter() - began < seconds:
-        while waiting and (number - waiting) * spread_seconds / number <= time.perf_counter() - began:
-            stream = _Stream(port, request)
-            live[stream.socket.fileno()] = stream
-            poll.register(stream.socket, select.EPOLLIN)
-            waiting -= 1
-        for descriptor, _ in poll.poll(0.005):
-            if _receive(live[descriptor], result):
-                poll.unregister(descriptor)
-                live.pop(descriptor).socket.close()
+    begun = 0
+    try:
+        while begun < number or live:
+            elapsed = time.perf_counter() - began
+            if elapsed > deadline_seconds:
+                raise LoadError(f"{number - result.completed} of {number} streams incomplete after {elapsed:.0f} s")
+            while begun < number and begun * spread_seconds <= elapsed * number:
+                stream = _Stream(port, request)
+                live[stream.socket.fileno()] = stream
+                poll.register(stream.socket, select.EPOLLIN)
+                begun += 1
+            for descriptor, _ in poll.poll(0.005):
+                if live[descriptor].receive(result):
+                    poll.unregister(descriptor)
+                    live.pop(descriptor).socket.close()
+    finally:
+        for stream in live.values():
+            stream.socket.close()
+        poll.close()
     result.seconds = time.perf_counter() - began
-    result.unfinished = waiting + len(live)
-    for stream in live.values():
-        stream.socket.close()
-    poll.close()
     result.gaps_ms.sort()
     result.first_ms.sort()
     return result
 
 
-def _receive(stream: _Stream, result: Streams) -> bool:
-    """Counts what has come; True at the stream's end."""
-    data = stream.socket.recv(262_144)
-    now = time.perf_counter()
-    tokens = data.count(_DELTA)
-    if tokens:
-        if stream.last_at:
-            result.gaps_ms.append((now - stream.last_at) * 1000)
-        else:
-            result.first_ms.append((now - stream.sent_at) * 1000)
-        stream.last_at = now
-        result.tokens += tokens
-    return not data or _DONE in data
-
-
-def percentile(values: list[float], share: float) -> float:
-    return values[min(len(values) - 1, int(len(values) * share))] if values else float("nan")
+def open_streams(port: int, request: bytes, number: int) -> list[socket.socket]:
+    """Streams that have begun to answer and are left open. Raises `LoadError` when one is refused."""
+    opened = [_Stream(port, request).socket for _ in range(number)]
+    for each in opened:
+        check_status(each.recv(_PACKET_BYTES))
+    return opened

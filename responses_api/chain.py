@@ -5,6 +5,9 @@ Two round trips: the named response, then all its ancestors at once; one more fo
 
 from __future__ import annotations
 
+import asyncio
+from collections import OrderedDict
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from responses_api import metrics
@@ -46,7 +49,39 @@ class Chain:
         return self.links[-1].response.instructions if self.links else None
 
 
-async def read_chain(store: Store, project: str, response_id: str, max_responses: int) -> Chain:
+class LinkCache:
+    """Decoded links, the least recently read out first. Stored responses never change, but they go: ask before use."""
+
+    def __init__(self, max_bytes: int) -> None:
+        self._max_bytes = max_bytes
+        self._bytes = 0
+        self._links: OrderedDict[str, tuple[ChainLink, int]] = OrderedDict()
+
+    def get(self, response_id: str) -> ChainLink | None:
+        found = self._links.get(response_id)
+        if found is None:
+            return None
+        self._links.move_to_end(response_id)
+        return found[0]
+
+    def put(self, link: ChainLink, size: int) -> None:
+        """`size` in bytes, as stored."""
+        if link.id in self._links or size > self._max_bytes:
+            return
+        self._links[link.id] = (link, size)
+        self._bytes += size
+        while self._bytes > self._max_bytes:
+            self._bytes -= self._links.popitem(last=False)[1][1]
+
+    def drop(self, response_ids: Iterable[str]) -> None:
+        for response_id in response_ids:
+            _, size = self._links.pop(response_id, (None, 0))
+            self._bytes -= size
+
+
+async def read_chain(
+    store: Store, project: str, response_id: str, max_responses: int, cache: LinkCache | None = None
+) -> Chain:
     """The chain that ends with `response_id`.
 
     Raises `PreviousResponseNotFound` for an unknown or foreign id, `InvalidRequest` for one that cannot be continued,
@@ -62,7 +97,9 @@ async def read_chain(store: Store, project: str, response_id: str, max_responses
         if len(set(window)) != len(window) or not seen.isdisjoint(window):
             raise InvalidChain(response_id, "it runs in a circle")
         seen.update(window)
-        links = _decode_own(project, response_id, window, await store.get(window))
+        links = await _read_window(store, window, cache or LinkCache(0))
+        if any(link.project != project for link in links):
+            raise InvalidChain(response_id, "it contains a response of another project")
         newest_first += reversed(links)
         window = _older(window, links)
     missing = max(0, last.depth + 1 - len(newest_first))
@@ -87,11 +124,20 @@ async def _read_last(store: Store, project: str, response_id: str) -> ChainLink:
     return last
 
 
-def _decode_own(project: str, response_id: str, ids: list[str], values: list[bytes | None]) -> list[ChainLink]:
-    links = [decode_link(each, value) for each, value in zip(ids, values, strict=True) if value is not None]
-    if any(link.project != project for link in links):
-        raise InvalidChain(response_id, "it contains a response of another project")
-    return links
+async def _read_window(store: Store, window: list[str], cache: LinkCache) -> list[ChainLink]:
+    """The links that are there, in the window's order: those known are asked after, the others read, at once."""
+    known = {each: link for each in window if (link := cache.get(each)) is not None}
+    unknown = [each for each in window if each not in known]
+    values, all_there = await asyncio.gather(store.get(unknown), store.exist(list(known)))
+    if not all_there:
+        cache.drop(known)
+        unknown, known = window, {}
+        values = await store.get(window)
+    for each, value in zip(unknown, values, strict=True):
+        if value is not None:
+            known[each] = decode_link(each, value)
+            cache.put(known[each], len(value))
+    return [known[each] for each in window if each in known]
 
 
 def _older(window: list[str], links: list[ChainLink]) -> list[str]:

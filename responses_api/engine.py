@@ -21,7 +21,7 @@ from responses_api.backends import select
 from responses_api.backends.client import BackendClient
 from responses_api.backends.failures import not_json
 from responses_api.backends.registry import Endpoint, Registry
-from responses_api.chain import Chain, read_chain
+from responses_api.chain import Chain, LinkCache, read_chain
 from responses_api.config.schema import RouterConfig
 from responses_api.errors import ApiError, BackendError
 from responses_api.index_entry import IndexEntry
@@ -93,6 +93,7 @@ class Engine:
         self._registry = registry
         self._client = client
         self._index = index
+        self._links = LinkCache(config.chain_cache_bytes)
 
     async def prepare(self, request: CreateRequest, context: RequestContext) -> Run:
         """Everything that can be refused before the backend is troubled. Raises `ApiError`."""
@@ -145,7 +146,7 @@ class Engine:
         previous = request.params.previous_response_id
         if not previous:
             return Chain()
-        return await read_chain(self._store, project, previous, self._config.max_chain_responses)
+        return await read_chain(self._store, project, previous, self._config.max_chain_responses, self._links)
 
     async def _conclude_stream(self, run: Run, translator: StreamTranslator, outcome: Outcome) -> None:
         """Stores the response; what cannot be stored has failed, and its client is told so."""

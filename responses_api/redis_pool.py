@@ -7,6 +7,7 @@ import ssl
 from collections.abc import Sequence
 from typing import Any, Protocol
 
+import hiredis
 import redis
 import redis.asyncio.cluster
 import redis.cluster
@@ -132,6 +133,15 @@ class RedisPool:
         values: list[bytes | None] = await self.execute("MGET", *keys)
         return values
 
+    async def count_existing(self, keys: Sequence[str]) -> int:
+        """How many of `keys` there are, in one round trip (per node in a Cluster)."""
+        if not keys:
+            return 0
+        if self.config.cluster_mode:
+            return sum(await asyncio.gather(*(self.execute("EXISTS", key) for key in keys)))
+        count: int = await self.execute("EXISTS", *keys)
+        return count
+
     async def ping(self) -> None:
         """Raises one of `CONNECTION_ERRORS` when Redis does not answer."""
         await self.execute("GET", f"{self.key_prefix}ping")
@@ -222,7 +232,9 @@ class _Standalone:
             if not connection.is_connected:
                 await connection.connect()  # type: ignore[no-untyped-call]
             wait.extend(self._seconds)
-            await connection.send_packed_command(connection.pack_commands(commands), check_health=False)
+            # In C; the connection's own packing is Python, and took a twelfth of a request.
+            packed = b"".join([_pack(command) for command in commands])
+            await connection.send_packed_command(packed, check_health=False)
             replies = [await _read_reply(connection) for _ in commands]
         except asyncio.CancelledError:
             await connection.disconnect(nowait=True)
@@ -264,6 +276,11 @@ async def _read_reply(connection: AbstractConnection) -> Any:
         return await connection.read_response()
     except ResponseError as error:
         return error
+
+
+def _pack(command: Command) -> bytes:
+    packed: bytes = hiredis.pack_command(command)  # type: ignore[arg-type]
+    return packed
 
 
 class _Cluster:

@@ -24,6 +24,7 @@ def problems_of(config: RouterConfig) -> Iterator[Problem]:
         yield from _check_timeouts(f"backends[{index}].timeouts", backend.timeouts)
     for name in ("max_body_bytes", "max_chain_responses"):
         yield from _at_least(name, getattr(config, name), 1)
+    yield from _at_least("chain_cache_bytes", config.chain_cache_bytes, 0)
     yield from _at_least("index.max_backlog", config.index.max_backlog, 1)
     yield from _at_least("index.retention_seconds", config.index.retention_seconds, 1)
 

@@ -130,3 +130,5 @@ class RouterConfig:
     """A larger request body is a 413."""
     max_chain_responses: int = 10_000
     """A chain with more ancestors is refused."""
+    chain_cache_bytes: int = 32 * 1024 * 1024
+    """Links of chains that a process keeps decoded; 0 = none. They are used only while the store still has them."""

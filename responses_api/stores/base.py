@@ -24,6 +24,9 @@ class Store(Protocol):
     async def get(self, response_ids: Sequence[str]) -> list[bytes | None]:
         """The values, in the order of the ids, in one round trip (per node in a Cluster)."""
 
+    async def exist(self, response_ids: Sequence[str]) -> bool:
+        """Are all of these (different) ids there? One round trip (per node in a Cluster)."""
+
     async def delete(self, response_id: str) -> bool:
         """Was there something to delete?"""
 

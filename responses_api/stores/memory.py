@@ -33,6 +33,9 @@ class MemoryStore:
     async def get(self, response_ids: Sequence[str]) -> list[bytes | None]:
         return [self._live(response_id) for response_id in response_ids]
 
+    async def exist(self, response_ids: Sequence[str]) -> bool:
+        return all(self._live(response_id) is not None for response_id in response_ids)
+
     async def delete(self, response_id: str) -> bool:
         existed = self._live(response_id) is not None
         self._entries.pop(response_id, None)

@@ -35,6 +35,10 @@ class RedisStore:
     async def get(self, response_ids: Sequence[str]) -> list[bytes | None]:
         return await self._answer("get", self._pool.get_many([self._key(each) for each in response_ids]))
 
+    async def exist(self, response_ids: Sequence[str]) -> bool:
+        keys = [self._key(each) for each in response_ids]
+        return await self._answer("exist", self._pool.count_existing(keys)) == len(keys)
+
     async def delete(self, response_id: str) -> bool:
         return bool(await self._answer("delete", self._pool.execute("DEL", self._key(response_id))))
 

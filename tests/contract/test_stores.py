@@ -52,6 +52,16 @@ async def test_repeating_the_same_create_is_no_conflict(store: Store) -> None:
     assert await store.create(response_id, b"same", 60)
 
 
+async def test_it_knows_whether_all_are_there(store: Store) -> None:
+    one, two = new_id("resp"), new_id("resp")
+    await store.create(one, b"1", 60)
+    assert await store.exist([])
+    assert await store.exist([one])
+    assert not await store.exist([one, two])
+    await store.create(two, b"2", 60)
+    assert await store.exist([one, two])
+
+
 async def test_what_was_deleted_is_gone_and_deleting_again_says_so(store: Store) -> None:
     response_id = new_id("resp")
     await store.create(response_id, b"x", 60)

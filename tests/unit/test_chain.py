@@ -8,7 +8,7 @@ import msgspec
 import pytest
 from msgspec import Raw
 
-from responses_api.chain import Chain, read_chain
+from responses_api.chain import Chain, LinkCache, read_chain
 from responses_api.errors import InvalidChain, InvalidRequest, PreviousResponseNotFound
 from responses_api.stores.memory import MemoryStore
 from responses_api.stores.record import MAX_ANCESTORS, CorruptRecord, StoredResponse, encode
@@ -20,10 +20,17 @@ class CountingStore(MemoryStore):
     def __init__(self) -> None:
         super().__init__(max_responses=100_000)
         self.round_trips = 0
+        self.read = 0
 
     async def get(self, response_ids: Sequence[str]) -> list[bytes | None]:
-        self.round_trips += 1
+        """Asking for nothing, or beside an `exist`, is no round trip of its own."""
+        self.round_trips += bool(response_ids)
+        self.read += len(response_ids)
         return await super().get(response_ids)
+
+    async def exist(self, response_ids: Sequence[str]) -> bool:
+        self.round_trips += bool(response_ids)
+        return await super().exist(response_ids)
 
 
 def name(number: int) -> str:
@@ -116,6 +123,51 @@ async def test_when_a_whole_window_is_gone_the_rest_counts_as_missing() -> None:
     chain = await read_chain(store, "p", name(99), 10_000)
     assert ids(chain) == [name(99)]
     assert chain.missing == 99
+
+
+async def test_links_that_are_kept_are_only_asked_after() -> None:
+    store, cache = CountingStore(), LinkCache(1_000_000)
+    await grow(store, 100)
+    first = await read_chain(store, "p", name(99), 1000, cache)
+    store.round_trips = store.read = 0
+    again = await read_chain(store, "p", name(99), 1000, cache)
+    assert ids(again) == ids(first) == [name(number) for number in range(100)]
+    assert store.read == 1  # the last, which is always read anew
+    assert store.round_trips == 3
+
+
+@pytest.mark.parametrize("gone", [{0}, {98}, {10, 50, 97}])
+async def test_a_kept_link_that_is_gone_is_not_used(gone: set[int]) -> None:
+    store, cache = CountingStore(), LinkCache(1_000_000)
+    await grow(store, 100)
+    await read_chain(store, "p", name(99), 1000, cache)
+    for number in gone:
+        await store.delete(name(number))
+    for _ in range(2):
+        chain = await read_chain(store, "p", name(99), 1000, cache)
+        assert ids(chain) == [name(number) for number in range(100) if number not in gone]
+        assert chain.missing == len(gone)
+
+
+async def test_a_kept_link_is_nobody_elses() -> None:
+    store, cache = CountingStore(), LinkCache(1_000_000)
+    await put(store, Chain(), 0, project="theirs")
+    theirs = await read_chain(store, "theirs", name(0), 1000, cache)
+    await put(store, theirs, 1, project="theirs")
+    await read_chain(store, "theirs", name(1), 1000, cache)
+    await put(store, Chain(), 2, ancestors=[name(0)])
+    with pytest.raises(InvalidChain, match="another project"):
+        await read_chain(store, "p", name(2), 1000, cache)
+
+
+async def test_what_is_kept_is_bounded_in_bytes() -> None:
+    store, cache = CountingStore(), LinkCache(2000)
+    await grow(store, 60)
+    for _ in range(2):
+        chain = await read_chain(store, "p", name(59), 1000, cache)
+        assert ids(chain) == [name(number) for number in range(60)]
+    assert 0 < cache._bytes <= 2000
+    assert cache._bytes == sum(size for _, size in cache._links.values())
 
 
 @pytest.mark.parametrize("unknown", ["resp_unknown", "msg_0", "", "resp_\n", "../etc", "resp_" + "x" * 500])

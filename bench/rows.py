@@ -1,0 +1,174 @@
+"""The rows of the table. One more is one more entry in `ROWS`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import httpx
+import msgspec
+
+from bench import load, streams
+from bench.load import percentile, request_bytes
+from bench.servers import Server
+from bench.stage import STREAM_SECONDS, TOKENS_PER_SECOND, Cost, Stage
+
+CHAIN_TURNS = 20
+OPEN_STREAMS = 1000
+_WARM_UP_SECONDS = 1.0
+_SETTLE_SECONDS = 3.0
+
+
+@dataclass(slots=True)
+class Figures:
+    """What one row measured. `units` are requests or tokens; NaN and None: the row has no such thing."""
+
+    title: str
+    units: int = 0
+    cost: Cost = field(default_factory=Cost)
+    p50_ms: float = float("nan")
+    """Of a request's latency, or of the gap between two tokens."""
+    p99_ms: float = float("nan")
+    rss_mib: float = float("nan")
+    first_token_p50_ms: float | None = None
+    first_token_p99_ms: float | None = None
+
+    @property
+    def per_second(self) -> float:
+        return self.units / self.cost.seconds if self.units else float("nan")
+
+    @property
+    def cpu_us(self) -> float:
+        """The server's CPU for one unit, in microseconds."""
+        return self.cost.server / self.units * 1e6 if self.units else float("nan")
+
+    @property
+    def busy(self) -> float:
+        """The share of its core that the server used, 0 to 1 (more where other threads found a core)."""
+        return self.cost.server / self.cost.seconds if self.units else float("nan")
+
+
+class Row(Protocol):
+    """A line of the table: `name` on the command line, `measure` may take `seconds` and what it takes to prepare."""
+
+    @property
+    def name(self) -> str: ...
+
+    def measure(self, stage: Stage, seconds: float) -> Figures: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Requests:
+    """64 clients that send one request again and again."""
+
+    name: str
+    title: str
+    server: Callable[[Stage], Server]
+    request: Callable[[Stage], bytes]
+
+    def measure(self, stage: Stage, seconds: float) -> Figures:
+        server, request = self.server(stage), self.request(stage)
+        with load.clients(server.port, request) as clients:
+            clients.run(_WARM_UP_SECONDS)
+            with stage.cost_of(server) as cost:
+                seen = clients.run(seconds)
+        p50_ms, p99_ms = (percentile(seen.latencies_ms, share) for share in (0.5, 0.99))
+        return Figures(self.title, seen.requests, cost, p50_ms, p99_ms, server.rss_mib())
+
+
+@dataclass(frozen=True, slots=True)
+class ConcurrentStreams:
+    """`number` streams of five seconds at 50 tokens/s, begun within one second."""
+
+    name: str
+    number: int
+
+    def measure(self, stage: Stage, seconds: float) -> Figures:
+        server, request = stage.gateway, create("stream", stream=True)
+        with stage.cost_of(server) as cost:
+            seen = streams.run(server.port, request, self.number, deadline_seconds=4 * STREAM_SECONDS)
+        return Figures(
+            f"{self.number} streams at {TOKENS_PER_SECOND} tokens/s",
+            seen.tokens,
+            cost,
+            percentile(seen.gaps_ms, 0.5),
+            percentile(seen.gaps_ms, 0.99),
+            server.rss_mib(),
+            percentile(seen.first_ms, 0.5),
+            percentile(seen.first_ms, 0.99),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class IdleMemory:
+    """A gateway that has answered its first request, and no more."""
+
+    name: str
+
+    def measure(self, stage: Stage, seconds: float) -> Figures:
+        with stage.fresh_gateway() as server:
+            stored_chain(server, 1)
+            return Figures("memory, idle", rss_mib=server.rss_mib())
+
+
+@dataclass(frozen=True, slots=True)
+class OpenStreamsMemory:
+    """The same with `OPEN_STREAMS` slow streams under way."""
+
+    name: str
+
+    def measure(self, stage: Stage, seconds: float) -> Figures:
+        with stage.fresh_gateway() as server:
+            opened = streams.open_streams(server.port, create("slow", stream=True), OPEN_STREAMS)
+            time.sleep(_SETTLE_SECONDS)
+            figures = Figures(f"memory, {OPEN_STREAMS:,} open streams", rss_mib=server.rss_mib())
+            for each in opened:
+                each.close()
+        return figures
+
+
+def create(model: str, **fields: object) -> bytes:
+    body = msgspec.json.encode({"model": model, "input": "What do you think of this?", **fields})
+    return request_bytes("POST", "/v1/responses", body)
+
+
+def stored_chain(server: Server, turns: int) -> str:
+    """The id of the last of `turns` stored turns."""
+    fields: dict[str, str] = {"model": "answers"}
+    with httpx.Client(base_url=f"http://127.0.0.1:{server.port}/v1", trust_env=False) as client:
+        for turn in range(turns):
+            answer = client.post("/responses", json={**fields, "input": f"Turn {turn}."}).raise_for_status()
+            fields["previous_response_id"] = answer.json()["id"]
+    return fields["previous_response_id"]
+
+
+def _hello(_: Stage) -> bytes:
+    return request_bytes("GET", "/")
+
+
+def _get(stage: Stage) -> bytes:
+    return request_bytes("GET", f"/v1/responses/{stored_chain(stage.gateway, 1)}")
+
+
+def _follow_up(stage: Stage) -> bytes:
+    return create("answers", previous_response_id=stored_chain(stage.gateway, CHAIN_TURNS))
+
+
+def _gateway(stage: Stage) -> Server:
+    return stage.gateway
+
+
+ROWS: tuple[Row, ...] = (
+    Requests("hello", "bare ASGI hello", lambda stage: stage.hello, _hello),
+    Requests("hello-redis", "hello + one Redis GET", lambda stage: stage.hello_redis, _hello),
+    Requests("get", "GET /v1/responses/{id}", _gateway, _get),
+    Requests("stored", "proxied, store: true", _gateway, lambda _: create("answers")),
+    Requests("unstored", "proxied, store: false", _gateway, lambda _: create("answers", store=False)),
+    Requests("follow-up", f"turn {CHAIN_TURNS + 1} of a chain", _gateway, _follow_up),
+    ConcurrentStreams("streams-170", 170),
+    ConcurrentStreams("streams-300", 300),
+    IdleMemory("memory-idle"),
+    OpenStreamsMemory("memory-streams"),
+)

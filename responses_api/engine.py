@@ -206,8 +206,8 @@ class Engine:
         entry.expires_at = self._expiry(run, stored=stored)
         self._index.add(entry)
         if run.response.usage is not None:
-            metrics.TOKENS.labels(run.endpoint.name, "input").inc(entry.input_tokens)
-            metrics.TOKENS.labels(run.endpoint.name, "output").inc(entry.output_tokens)
+            metrics.of(metrics.TOKENS, run.endpoint.name, "input").inc(entry.input_tokens)
+            metrics.of(metrics.TOKENS, run.endpoint.name, "output").inc(entry.output_tokens)
 
     def _expiry(self, run: Run, *, stored: bool) -> float | None:
         if not stored:

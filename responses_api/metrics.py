@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 from prometheus_client import Counter, Gauge, Histogram
 
 REQUESTS = Counter("router_requests_total", "Requests by route and HTTP status.", ["route", "status"])
@@ -25,3 +27,9 @@ CHAIN_MISSING = Counter("router_chain_missing_total", "Deleted or expired ancest
 INDEX_DROPPED = Counter("router_index_dropped_total", "Index entries that could not be handed to Redis.")
 INDEX_DRAINED = Counter("router_index_drained_total", "Index entries taken from Redis.")
 INDEX_REJECTED = Counter("router_index_rejected_total", "Index entries that could not be read and were set aside.")
+
+
+@cache
+def of(metric: Counter, *labels: str) -> Counter:
+    """A labelled counter, found once: prometheus' own search costs 2 µs each time."""
+    return metric.labels(*labels)

@@ -22,7 +22,6 @@ def configure(level: str) -> None:
     """`level` is a logging level's name. Safe to call again."""
     number = logging.getLevelNamesMapping()[level.upper()]
     shared: list[Any] = [
-        structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
         _stamp,
         structlog.processors.format_exc_info,

@@ -41,6 +41,8 @@ class Request:
     @cached_property
     def query(self) -> dict[str, list[str]]:
         """Query parameters; `include[]=a` and `include=a` are the same."""
+        if not self.scope["query_string"]:
+            return {}
         parsed = parse_qs(self.scope["query_string"].decode("latin-1"), keep_blank_values=True)
         return {name.removesuffix("[]"): values for name, values in parsed.items()}
 

@@ -180,7 +180,7 @@ class Call:
         outcome = "ok"
         if error is not None:
             outcome = str(error.status) if isinstance(error, ApiError) else "cancelled"
-        metrics.BACKEND_CALLS.labels(self._endpoint.name, outcome).inc()
+        metrics.of(metrics.BACKEND_CALLS, self._endpoint.name, outcome).inc()
 
 
 def _target(endpoint: Endpoint) -> _Target:

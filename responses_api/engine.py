@@ -29,7 +29,6 @@ from responses_api.index_writer import IndexWriter
 from responses_api.shapes import response as response_shape
 from responses_api.shapes.events import Event
 from responses_api.shapes.ids import new_id
-from responses_api.shapes.items import view
 from responses_api.shapes.request import CreateRequest
 from responses_api.shapes.response import Response, ResponseError
 from responses_api.stored_responses import StoredResponses
@@ -101,7 +100,7 @@ class Engine:
         if request.store and not self._store.healthy:
             await self._store.ping()
         chain = await self._read_chain(request, context.project)
-        items = [*chain.items, *view(request.items)]
+        items = [*chain.items, *request.views]
         check_tool_pairs(items)
         instructions = request.params.instructions
         if instructions is None and self._config.response_api.inherit_instructions:

@@ -12,6 +12,11 @@ import msgspec
 _encoder = msgspec.json.Encoder()
 
 
+def _short(told: str) -> str:
+    """What a client sent, as far as it helps to see it again."""
+    return told if len(told) <= 100 else f"{told[:100]}…"
+
+
 class ApiError(Exception):
     """Ends a request with `status` and a body of `{"error": {message, type, param, code}}`; `headers` go along."""
 
@@ -61,7 +66,7 @@ class PreviousResponseNotFound(InvalidRequest):
 
     def __init__(self, response_id: str) -> None:
         super().__init__(
-            f"Previous response with id '{response_id}' not found.",
+            f"Previous response with id '{_short(response_id)}' not found.",
             code="previous_response_not_found",
             param="previous_response_id",
         )
@@ -98,7 +103,7 @@ class NotFound(ApiError):
 
 class ResponseNotFound(NotFound):
     def __init__(self, response_id: str) -> None:
-        super().__init__(f"Response with id '{response_id}' not found.")
+        super().__init__(f"Response with id '{_short(response_id)}' not found.")
 
 
 class MethodNotAllowed(ApiError):

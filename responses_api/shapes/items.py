@@ -167,11 +167,11 @@ def parse_input(value: str | list[msgspec.Raw] | None) -> list[Item]:
 
 
 _encoder = msgspec.json.Encoder()
-_views_decoder = msgspec.json.Decoder(list[ItemView])
 
 
 def view(items: list[Item]) -> list[ItemView]:
-    return _views_decoder.decode(_encoder.encode(items))
+    """Raises `InvalidRequest` for a field that its item has no use for, and that is not what its name says."""
+    return [decode(_encoder.encode(item), ItemView, f"input[{index}]") for index, item in enumerate(items)]
 
 
 def text_message(role: str, text: str) -> Item:

@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from responses_api.errors import InvalidRequest, MissingParameter, UnsupportedParameter
-from responses_api.shapes.items import Item, parse_input
+from responses_api.shapes.items import Item, ItemView, parse_input, view
 from responses_api.shapes.tools import Tool, ToolChoice, parse_tool_choice, parse_tools
 from responses_api.shapes.validation import decode, decode_any
 
@@ -120,12 +120,14 @@ KNOWN_FIELDS = frozenset(CreateParams.__struct_fields__)
 class CreateRequest:
     """A checked request: `params` as sent, with the fields that need parsing beside them.
 
+    `items` are the input as it is stored, `views` the same as translation reads it.
     `extra` are the fields unknown here; the backend gets them as they came.
     """
 
     params: CreateParams
     model: str
     items: list[Item]
+    views: list[ItemView]
     tools: list[Tool]
     tool_choice: ToolChoice
     extra: dict[str, Any]
@@ -152,10 +154,17 @@ def parse_create_request(body: bytes) -> CreateRequest:
     extra = {name: fields[name] for name in fields.keys() - KNOWN_FIELDS}
     _refuse_unsupported(params, extra)
     tools = parse_tools(params.tools)
+    items = parse_input(params.input)
+    if not items and not params.previous_response_id:
+        raise InvalidRequest(
+            "One of \"input\" or \"previous_response_id\" or 'prompt' or 'conversation' must be provided.",
+            code="missing_required_parameter",
+        )
     return CreateRequest(
         params=params,
         model=params.model,
-        items=parse_input(params.input),
+        items=items,
+        views=view(items),
         tools=tools,
         tool_choice=parse_tool_choice(params.tool_choice, tools),
         extra={name: decode_any(raw, name) for name, raw in extra.items()},

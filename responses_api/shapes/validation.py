@@ -92,9 +92,13 @@ def _explain(error: msgspec.ValidationError, shape: Any, data: bytes | msgspec.R
     at = _AT.search(text)
     inner = at["path"] if at else ""
     param = (base + inner).lstrip(".")
-    for pattern, build in _EXPLANATIONS:
-        if match := pattern.match(text):
-            return build(match, param, lambda: _value_at(data, inner), lambda: _supported(shape, inner))
+    try:
+        for pattern, build in _EXPLANATIONS:
+            if match := pattern.match(text):
+                return build(match, param, lambda: _value_at(data, inner), lambda: _supported(shape, inner))
+    except (msgspec.DecodeError, UnicodeError) as malformed:
+        # msgspec tells of the wrong type first, though no JSON follows it.
+        return _malformed(malformed, base)
     return InvalidRequest(f"Invalid value for '{param}': {text.split(' - at ')[0]}.", code="invalid_value", param=param)
 
 

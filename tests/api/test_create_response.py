@@ -205,6 +205,8 @@ INVALID = "invalid_request_error"
         (b"null", "invalid_type", None),
         (b"{}", "missing_required_parameter", "model"),
         (b'{"model":"m"}', "missing_required_parameter", "input"),
+        (b'{"model":"m","input":[]}', "missing_required_parameter", None),
+        (b'{"model":"m","input":null}', "missing_required_parameter", None),
         (b'{"model":"m","input":5}', "invalid_type", "input"),
         (b'{"model":"m","input":"hi","stream":"yes"}', "invalid_type", "stream"),
         (b'{"model":"m","input":"hi","temperature":9}', "decimal_above_max_value", "temperature"),

@@ -25,7 +25,7 @@ async def test_extended_and_paused_waits_do_not_expire() -> None:
     paused.pause()
     patience.end(ended)
     await asyncio.sleep(0.6)
-    assert not (extended.expired or paused.expired or ended.expired)
+    assert [extended.expired, paused.expired, ended.expired] == [False, False, False]
     patience.close()
 
 

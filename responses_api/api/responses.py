@@ -6,16 +6,27 @@ from drf_spectacular.utils import OpenApiParameter, extend_schema
 
 from responses_api.api.base import ApiView
 from responses_api.api.http import Reply, Request, StreamReply
+from responses_api.api.principal import Principal
 from responses_api.api.query import read_choice, read_flag, read_integer, read_text
 from responses_api.api.render import to_frames
 from responses_api.api.schema import Deleted, ErrorBody, ItemList
 from responses_api.engine import RequestContext, Run
-from responses_api.errors import InvalidRequest
+from responses_api.errors import InvalidRequest, NotFound
 from responses_api.shapes.request import CreateParams, parse_create_request
 from responses_api.shapes.response import Response, with_output_text
 
 
-class ResponsesView(ApiView):
+class StatefulView(ApiView):
+    """A view of the Responses API, which the configuration can switch off."""
+
+    async def authenticate(self, request: Request) -> Principal | None:
+        principal = await super().authenticate(request)
+        if not request.runtime.config.response_api.enabled:
+            raise NotFound("The Responses API is switched off here (response_api.enabled).", code="api_disabled")
+        return principal
+
+
+class ResponsesView(StatefulView):
     """`POST /v1/responses`."""
 
     @extend_schema(
@@ -34,7 +45,7 @@ class ResponsesView(ApiView):
         return Reply(_for_client(request, await engine.complete(run)), extra_headers=_run_headers(run))
 
 
-class ResponseView(ApiView):
+class ResponseView(StatefulView):
     """`GET` and `DELETE /v1/responses/{id}`."""
 
     @extend_schema(operation_id="getResponse", responses={200: Response, "default": ErrorBody})
@@ -54,7 +65,7 @@ class ResponseView(ApiView):
         return Reply(b'{"id":"%b","object":"response.deleted","deleted":true}' % response_id.encode())
 
 
-class InputItemsView(ApiView):
+class InputItemsView(StatefulView):
     """`GET /v1/responses/{id}/input_items`."""
 
     @extend_schema(

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator
+from ipaddress import IPv6Address
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from responses_api.config.errors import Problem
+from responses_api.config.mask import MASK, mask_url
 from responses_api.config.schema import RedisConfig, ResponseApiConfig, RouterConfig, Timeouts
 
-_HOST_PORT = re.compile(r"(\[[0-9a-fA-F:.]+\]|[^\s:/@]+)(:(?P<port>\d{1,5}))?\Z")
+_HOST = re.compile(r"[^\s:/@\[\]]+\Z")
+_HOST_PORT = re.compile(r"(\[(?P<ipv6>[^\]]*:[^\]]*)\]|(?P<host>[^:]+))(:(?P<port>[0-9]{1,5}))?\Z")
 
 
 def problems_of(config: RouterConfig) -> Iterator[Problem]:
@@ -64,18 +68,33 @@ def _check_address(key: str, address: str) -> Iterator[Problem]:
     if "://" in address:
         yield Problem(key, address.split("://")[0] + "://…", "is a URL", "Write host:port, or set REDIS_URL")
         return
+    if "@" in address:
+        shown = f"{MASK}@{address.rpartition('@')[2]}"
+        yield Problem(key, shown, "has credentials in it", "Move them to username and password")
+        return
     match = _HOST_PORT.match(address)
-    if match is None or not 1 <= int(match["port"] or 6379) <= 65535:
+    if match is None or not _is_host(match["host"] or match["ipv6"]) or not 1 <= int(match["port"] or 6379) <= 65535:
         yield Problem(key, address, "is no address", "Write host:port, for example localhost:6379")
+
+
+def _is_host(text: str) -> bool:
+    """A host name or an IP address, IPv6 without its brackets."""
+    if ":" not in text:
+        return _HOST.match(text) is not None
+    try:
+        return bool(IPv6Address(text))
+    except ValueError:
+        return False
 
 
 def _check_tls(redis: RedisConfig) -> Iterator[Problem]:
     key = "response_api.redis"
+    if not redis.tls_enabled:
+        return
     for name in ("tls_cert_path", "tls_key_path", "tls_ca_path"):
-        path = getattr(redis, name)
-        if redis.tls_enabled and path and not Path(path).is_file():
-            yield Problem(f"{key}.{name}", path, "there is no such file", "Correct the path")
-    if redis.tls_enabled and bool(redis.tls_cert_path) != bool(redis.tls_key_path):
+        if path := getattr(redis, name):
+            yield from _readable(f"{key}.{name}", path)
+    if bool(redis.tls_cert_path) != bool(redis.tls_key_path):
         missing = "tls_key_path" if redis.tls_cert_path else "tls_cert_path"
         yield Problem(
             f"{key}.{missing}", "", "a client certificate needs both halves", "Name certificate and key, or neither"
@@ -86,8 +105,9 @@ def _check_endpoints(config: RouterConfig) -> Iterator[Problem]:
     yield from _check_names_and_weights(config)
     for index, vllm in enumerate(config.vllm_endpoints):
         key = f"vllm_endpoints[{index}]"
-        if not vllm.address or "/" in vllm.address:
-            yield Problem(f"{key}.address", vllm.address, "is no host", "Write a host name or an IP address")
+        if not _is_host(vllm.address):
+            remedy = "Write a host name or an IP address; the port has a key of its own"
+            yield Problem(f"{key}.address", mask_url(vllm.address), "is no host", remedy)
         if not 1 <= vllm.port <= 65535:
             yield Problem(f"{key}.port", vllm.port, "is no port", "Use 1 to 65535")
     for index, backend in enumerate(config.backends):
@@ -110,11 +130,12 @@ def _check_names_and_weights(config: RouterConfig) -> Iterator[Problem]:
         yield from _at_least(f"{key}.weight", weight, 0)
     if places and not any(weight for _, _, weight in places):
         yield Problem(f"{places[0][0]}.weight", 0, "no endpoint has any weight", "Give at least one a weight above 0")
+    remedy = f"Use one of: {', '.join(sorted(named))}" if named else "Add it to vllm_endpoints or backends"
     for model, each in config.model_config.items():
         for index, name in enumerate(each.preferred_endpoints):
             if name not in named:
                 key = f"model_config.{model}.preferred_endpoints[{index}]"
-                yield Problem(key, name, "no endpoint has this name", f"Use one of: {', '.join(sorted(named))}")
+                yield Problem(key, name, "no endpoint has this name", remedy)
 
 
 def _check_base_url(key: str, url: str) -> Iterator[Problem]:
@@ -124,7 +145,7 @@ def _check_base_url(key: str, url: str) -> Iterator[Problem]:
     except ValueError:
         is_good = False
     if not is_good or not url.isprintable() or " " in url:
-        yield Problem(key, url, "is no http URL", "Write for example https://api.openai.com/v1")
+        yield Problem(key, mask_url(url), "is no http URL", "Write for example https://api.openai.com/v1")
 
 
 def _check_timeouts(key: str, timeouts: Timeouts) -> Iterator[Problem]:
@@ -138,5 +159,15 @@ def _at_least(key: str, value: int, low: int) -> Iterator[Problem]:
 
 
 def _positive(key: str, value: float) -> Iterator[Problem]:
-    if not value > 0:
-        yield Problem(key, value, "is not above 0", "Give the seconds to wait")
+    if not 0 < value < math.inf:
+        reason = "has no end" if value == math.inf else "is not above 0"
+        yield Problem(key, value, reason, "Give the seconds to wait")
+
+
+def _readable(key: str, path: str) -> Iterator[Problem]:
+    try:
+        Path(path).open("rb").close()
+    except FileNotFoundError:
+        yield Problem(key, path, "there is no such file", "Correct the path")
+    except OSError as error:
+        yield Problem(key, path, f"cannot be read: {error.strerror}", "Correct the path, or the file's permissions")

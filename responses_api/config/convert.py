@@ -1,6 +1,7 @@
 """Parsed YAML → the schema's dataclasses, by their type hints. Pure.
 
-Wrong types are problems, unknown keys warnings; both by dotted path. Nothing stops at the first.
+Wrong types and unset variables are problems, unknown keys warnings; all by dotted path. Nothing stops at the first.
+Variables are expanded here, so that sections nobody reads may name unset ones.
 """
 
 from __future__ import annotations
@@ -13,46 +14,47 @@ from dataclasses import MISSING, fields, is_dataclass
 from typing import Any, Literal, TypeVar, get_args, get_origin
 
 from responses_api.config.errors import Problem
+from responses_api.config.expand import expand, unset_variables
+from responses_api.config.mask import mask
 
 T = TypeVar("T")
 
-SECRET_KEYS = frozenset({"password", "api_key", "headers"})
-MASK = "****"
-
 _WORDS = {str: "text", int: "a whole number", float: "a number", bool: "true or false"}
+_REMEDIES = _WORDS | {str: "text, in quotes"}
+_BOOLS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
 
 
 class Converter:
-    """Gathers `problems` and `warnings` while it converts."""
+    """Gathers `problems` and `warnings` while it converts; `${VAR}` comes from `environ`."""
 
-    def __init__(self) -> None:
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._environ = environ
         self.problems: list[Problem] = []
         self.warnings: list[str] = []
 
     def dataclass(self, shape: type[T], value: Any, path: str) -> T:
         """`value`, a mapping, as `shape`; fields that are absent or wrong keep their defaults."""
-        if value is None:
-            value = {}
+        hints = typing.get_type_hints(shape)
         if not isinstance(value, dict):
             self._wrong(path, value, "is not a mapping", "Write keys with values beneath it")
-            value = {}
-        hints = typing.get_type_hints(shape)
-        known = {field.name for field in fields(shape)}  # type: ignore[arg-type]
-        for key in value:
-            if key not in known:
-                self._warn_unknown(path, str(key), known)
+            return shape(**{name: hints[name]() for name in _required(shape)})
+        self._warn_unknown(path, value, set(hints))
         given = {
-            name: self._convert(hints[name], value[name], _join(path, name))
-            for name in known
-            if name in value and value[name] is not None
+            name: self._convert(hint, value[name], _join(path, name))
+            for name, hint in hints.items()
+            if value.get(name) is not None
         }
-        for field in fields(shape):  # type: ignore[arg-type]
-            if field.name not in given and field.default is MISSING and field.default_factory is MISSING:
-                self._wrong(_join(path, field.name), None, "is missing", "Add it")
-                given[field.name] = hints[field.name]()
+        for name in _required(shape):
+            if name not in given:
+                self._wrong(_join(path, name), None, "is missing", "Add it")
+            if given.get(name, _INVALID) is _INVALID:
+                given[name] = hints[name]()
         return shape(**{name: item for name, item in given.items() if item is not _INVALID})
 
     def _convert(self, hint: Any, value: Any, path: str) -> Any:
+        if isinstance(value, str) and not self._has_variables(value, path):
+            return _INVALID
+        value = expand(value, self._environ) if isinstance(value, str) else value
         origin = get_origin(hint)
         if is_dataclass(hint):
             return self.dataclass(typing.cast(type[Any], hint), value, path)
@@ -70,12 +72,17 @@ class Converter:
         if not isinstance(value, list):
             return self._wrong(path, value, "is not a list", "Write '- ' before each entry")
         items = [self._convert(hint, item, f"{path}[{index}]") for index, item in enumerate(value)]
-        return tuple(item for item in items if item is not _INVALID)
+        # A stand-in keeps the place, so that the checks name the others by their own.
+        return tuple(hint() if item is _INVALID else item for item in items)
 
     def _mapping(self, hint: Any, value: Any, path: str) -> Any:
         if not isinstance(value, dict):
             return self._wrong(path, value, "is not a mapping", "Write keys with values beneath it")
-        items = {str(key): self._convert(hint, item, _join(path, key)) for key, item in value.items()}
+        empty: Any = {} if is_dataclass(hint) else None
+        items = {
+            str(key): self._convert(hint, empty if item is None else item, _join(path, key))
+            for key, item in value.items()
+        }
         return {key: item for key, item in items.items() if item is not _INVALID}
 
     def _literal(self, allowed: tuple[str, ...], value: Any, path: str) -> Any:
@@ -91,30 +98,40 @@ class Converter:
         # What came through ${VAR} is text.
         if isinstance(value, str) and hint is not str and (parsed := _parse(hint, value)) is not None:
             return parsed
-        return self._wrong(path, value, f"is not {_WORDS[hint]}", f"Write {_WORDS[hint]}")
+        return self._wrong(path, value, f"is not {_WORDS[hint]}", f"Write {_REMEDIES[hint]}")
+
+    def _has_variables(self, text: str, path: str) -> bool:
+        unset = list(unset_variables(text, self._environ))
+        for name in unset:
+            remedy = f"Set {name}, or write ${{{name}:-default}}"
+            reason = f"the environment variable {name} is not set"
+            self.problems.append(Problem(path, f"${{{name}}}", reason, remedy))
+        return not unset
 
     def _wrong(self, path: str, value: Any, reason: str, remedy: str) -> Any:
-        self.problems.append(Problem(path, mask(path, value), reason, remedy))
+        shown = mask(path, value)
+        # Of a list or a mapping where none belongs nothing is shown: a secret may be anywhere in it.
+        self.problems.append(Problem(path, None if isinstance(shown, list | dict) else shown, reason, remedy))
         return _INVALID
 
-    def _warn_unknown(self, path: str, key: str, known: set[str]) -> None:
-        near = difflib.get_close_matches(key, known, 1)
-        hint = f"; did you mean '{near[0]}'?" if near else ""
-        self.warnings.append(f"unknown key '{_join(path, key)}' is ignored{hint}")
+    def _warn_unknown(self, path: str, given: Mapping[Any, Any], known: set[str]) -> None:
+        for key in given:
+            if key not in known:
+                near = difflib.get_close_matches(str(key), known, 1)
+                hint = f"; did you mean '{near[0]}'?" if near else ""
+                self.warnings.append(f"unknown key '{_join(path, key)}' is ignored{hint}")
 
 
 _INVALID: Any = object()
 
 
-def mask(path: str, value: Any) -> Any:
-    """`value`, or `****` where a secret stands at `path`."""
-    is_secret = not SECRET_KEYS.isdisjoint(path.replace("[", ".").split("."))
-    return MASK if is_secret and value else value
+def _required(shape: type[Any]) -> list[str]:
+    return [each.name for each in fields(shape) if each.default is MISSING and each.default_factory is MISSING]
 
 
 def _parse(hint: type, text: str) -> Any:
     if hint is bool:
-        return {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}.get(text.lower())
+        return _BOOLS.get(text.lower())
     try:
         return hint(text)
     except ValueError:

@@ -1,22 +1,29 @@
-"""YAML → `RouterConfig`: `${VAR}`, `config_path`, the environment's overrides, defaults, checks."""
+"""YAML → `RouterConfig`: `config_path`, `${VAR}`, the environment's overrides, defaults, checks."""
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+import os
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
-
-import yaml
 
 from responses_api.config.check import problems_of
 from responses_api.config.convert import Converter
 from responses_api.config.errors import ConfigError, Problem
-from responses_api.config.expand import expand
-from responses_api.config.schema import REDIS_TTL_SECONDS, BackendConfig, RedisConfig, RouterConfig
+from responses_api.config.expand import expand, unset_variables
+from responses_api.config.redis_url import warnings_of, with_url
+from responses_api.config.schema import (
+    REDIS_TTL_SECONDS,
+    BackendConfig,
+    ResponseApiConfig,
+    RouterConfig,
+    Timeouts,
+)
+from responses_api.config.yaml_file import read_mapping
 
 DEMO_BACKEND = "demo"
+_CONFIG_PATH = "response_api.redis.config_path"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,121 +39,87 @@ def load_config(path: Path | None, environ: Mapping[str, str]) -> Loaded:
 
     Raises `ConfigError` with every problem found.
     """
-    tree = _read(path, "ROUTER_CONFIG") if path is not None else {}
-    converter = Converter()
-    tree = expand(tree, environ, converter.problems)
-    redis = _merge_redis_file(tree, path, environ, converter.problems)
-    _inherit_timeouts(tree)
+    tree = read_mapping(path, "ROUTER_CONFIG") if path is not None else {}
+    converter = Converter(environ)
+    _merge_redis_file(tree, path, environ, converter.problems)
     config = converter.dataclass(RouterConfig, tree, "")
-    api = config.response_api
-    if _is_absent(tree, "response_api", "ttl_seconds") and api.store_backend != "memory":
-        api = replace(api, ttl_seconds=REDIS_TTL_SECONDS)
-    url = environ.get("REDIS_URL", "")
-    if url and not redis.get("cluster_mode"):
-        api = replace(api, redis=_from_url(url, api.redis, converter.problems))
-    config = replace(config, response_api=api)
+    config = replace(config, response_api=_complete(config.response_api, tree, environ, converter))
     demo_url = environ.get("ROUTER_DEMO_URL", "")
     if demo_url and not config.vllm_endpoints and not config.backends:
         config = replace(config, backends=(BackendConfig(DEMO_BACKEND, demo_url),))
-    problems = [*converter.problems, *problems_of(config)]
+    problems = [*converter.problems, *_unreported(problems_of(config), converter.problems)]
     if problems:
         raise ConfigError(problems)
-    return Loaded(config, tuple(converter.warnings))
-
-
-class _Loader(yaml.SafeLoader):
-    """YAML that refuses a key given twice: the second would win in silence."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        seen: set[Any] = set()
-        for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=True)
-            if isinstance(key, Hashable) and key in seen:
-                raise yaml.MarkedYAMLError(problem=f"key {key!r} is given twice", problem_mark=key_node.start_mark)
-            seen.add(key)
-        return super().construct_mapping(node, deep)
-
-
-def _read(path: Path, key: str) -> dict[str, Any]:
-    try:
-        tree = yaml.load(path.read_text(encoding="utf-8"), _Loader)  # noqa: S506 - a SafeLoader
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
-        raise ConfigError([Problem(key, str(path), f"cannot be read: {reason}", "Correct the path")]) from None
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        place = f"{path}:{mark.line + 1}:{mark.column + 1}" if mark else str(path)
-        reason = getattr(error, "problem", None) or "cannot be parsed"
-        raise ConfigError([Problem(key, place, f"not valid YAML: {reason}", "Mend that line")]) from None
-    if tree is None:
-        return {}
-    if not isinstance(tree, dict):
-        raise ConfigError([Problem(key, str(path), "is not a mapping", "Write keys with values")])
-    return tree
+    # After the checks: a wrong global timeout is told once, not once a backend.
+    return Loaded(_inherit_timeouts(config, tree), tuple(converter.warnings))
 
 
 def _merge_redis_file(
     tree: dict[str, Any], path: Path | None, environ: Mapping[str, str], problems: list[Problem]
-) -> dict[str, Any]:
-    """Lets the keys of the file named by `config_path` override the inline block; the block as merged."""
-    api = tree.get("response_api")
-    redis = api.get("redis") if isinstance(api, dict) else None
-    if not isinstance(redis, dict):
-        return {}
-    named = redis.get("config_path")
-    if not named or not isinstance(named, str):
-        return redis
-    key = "response_api.redis.config_path"
+) -> None:
+    """Lets the keys of the file named by `config_path` override the inline block."""
+    redis = _at(tree, "response_api", "redis")
+    named = _at(tree, "response_api", "redis", "config_path")
+    if not named or not isinstance(named, str) or any(unset_variables(named, environ)):
+        return
+    named = expand(named, environ)
     # As documented, relative to where the router runs; failing that, beside the file that names it.
     places = [Path(named), *([path.parent / named] if path is not None else [])]
-    found = next((place for place in places if place.is_file()), None)
+    found = next((place for place in places if os.access(place, os.F_OK)), None)
     if found is None:
-        problems.append(Problem(key, named, "there is no such file", "Correct the path"))
-        return redis
-    other = expand(_read(found, key), environ, problems, f"{named}: ")
-    if "config_path" in other:
-        problems.append(Problem(key, named, "names a config_path itself", "Remove it there"))
-    redis |= {name: value for name, value in other.items() if name != "config_path"}
-    return redis
-
-
-def _inherit_timeouts(tree: dict[str, Any]) -> None:
-    """A backend's missing timeouts are the global ones."""
-    common, backends = tree.get("timeouts"), tree.get("backends")
-    if isinstance(common, dict) and isinstance(backends, list):
-        for backend in backends:
-            own = backend.get("timeouts") if isinstance(backend, dict) else None
-            if isinstance(backend, dict) and isinstance(own, dict | None):
-                backend["timeouts"] = common | (own or {})
-
-
-def _is_absent(tree: dict[str, Any], *keys: str) -> bool:
-    node: Any = tree
-    for key in keys:
-        node = node.get(key) if isinstance(node, dict) else None
-    return node is None
-
-
-def _from_url(url: str, redis: RedisConfig, problems: list[Problem]) -> RedisConfig:
-    """`redis://user:password@host:6379/0`, or `rediss://` for TLS, over what the block says."""
+        problems.append(Problem(_CONFIG_PATH, named, "there is no such file", "Correct the path"))
+        return
     try:
-        parts = urlsplit(url)
-        port, db = parts.port or 6379, int(parts.path.strip("/") or 0)
-        is_good = parts.scheme in ("redis", "rediss") and bool(parts.hostname)
-    except ValueError:
-        is_good = False
-    if not is_good:
-        shown = url.partition("://")[0] + "://…"
-        problems.append(
-            Problem("REDIS_URL", shown, "is no Redis URL", "Write redis://user:password@host:6379/0, or rediss://")
-        )
-        return redis
-    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
-    return replace(
-        redis,
-        address=f"{host}:{port}",
-        db=db,
-        username=unquote(parts.username or "") or redis.username,
-        password=unquote(parts.password or "") or redis.password,
-        tls_enabled=redis.tls_enabled or parts.scheme == "rediss",
-    )
+        other = read_mapping(found, _CONFIG_PATH)
+    except ConfigError as error:
+        problems += error.problems
+        return
+    if "config_path" in other:
+        problems.append(Problem(_CONFIG_PATH, named, "names a config_path itself", "Remove it there"))
+    # A new mapping, since an alias (`*name`) may share the old one with another key.
+    tree["response_api"] = tree["response_api"] | {"redis": redis | other | {"config_path": named}}
+
+
+def _complete(
+    api: ResponseApiConfig, tree: dict[str, Any], environ: Mapping[str, str], converter: Converter
+) -> ResponseApiConfig:
+    """`api` with the TTL of its store, and the server that `REDIS_URL` names; in a Cluster that is the broker's."""
+    if _at(tree, "response_api", "ttl_seconds") is None and api.store_backend != "memory":
+        api = replace(api, ttl_seconds=REDIS_TTL_SECONDS)
+    url = environ.get("REDIS_URL", "")
+    if not url or api.redis.cluster_mode:
+        return api
+    try:
+        api = replace(api, redis=with_url(api.redis, url))
+        converter.warnings += warnings_of(url)
+    except ConfigError as error:
+        converter.problems += error.problems
+    return api
+
+
+def _unreported(problems: Iterator[Problem], reported: Sequence[Problem]) -> Iterator[Problem]:
+    """Without those about a key whose value could not be read: a stand-in is there, and nobody wrote it."""
+    keys = {problem.key for problem in reported}
+    beneath = tuple(f"{key}{separator}" for key in keys for separator in ".[")
+    return (problem for problem in problems if problem.key not in keys and not problem.key.startswith(beneath))
+
+
+def _inherit_timeouts(config: RouterConfig, tree: dict[str, Any]) -> RouterConfig:
+    """A backend's missing timeouts are the global ones."""
+    entries = tree.get("backends") or [{}] * len(config.backends)
+    backends = [
+        replace(backend, timeouts=_over(config.timeouts, backend.timeouts, entry.get("timeouts") or {}))
+        for backend, entry in zip(config.backends, entries, strict=True)
+    ]
+    return replace(config, backends=tuple(backends))
+
+
+def _over(common: Timeouts, own: Timeouts, given: Mapping[str, Any]) -> Timeouts:
+    names = [name for name in Timeouts.__dataclass_fields__ if given.get(name) is not None]
+    return replace(common, **{name: getattr(own, name) for name in names})
+
+
+def _at(tree: Any, *keys: str) -> Any:
+    for key in keys:
+        tree = tree.get(key) if isinstance(tree, dict) else None
+    return tree

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
 import yaml
 
-from responses_api.config.convert import mask
+from responses_api.config.mask import mask
 from responses_api.config.schema import RouterConfig
-
-_URL_CREDENTIALS = re.compile(r"(?<=://)[^/@\s]+(?=@)")
 
 
 def to_yaml(config: RouterConfig) -> str:
@@ -25,6 +22,4 @@ def _plain(path: str, value: Any) -> Any:
         return {str(key): _plain(f"{path}.{key}" if path else str(key), item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(f"{path}[{index}]", item) for index, item in enumerate(value)]
-    if isinstance(value, str):
-        return mask(path, _URL_CREDENTIALS.sub("****", value))
-    return value
+    return mask(path, value)

@@ -8,8 +8,9 @@ from typing import Any
 
 import httpx
 import pytest
+import redis
 
-from responses_api.config.schema import RouterConfig
+from responses_api.config.schema import RedisConfig, RouterConfig
 from tests.fake_backend import FakeBackend
 from tests.gateway import Gateway
 
@@ -74,5 +75,6 @@ def test_output_text_can_be_left_to_the_client(started: Started) -> None:
     assert http.get(f"/responses/{first['id']}").json() == first
 
 
-def test_a_ttl_of_zero_never_expires(started: Started) -> None:
-    assert started(ttl_seconds=0).post("/responses", json=REQUEST).status_code == 200
+def test_a_ttl_of_zero_never_expires(started: Started, redis_cli: redis.Redis, redis_config: RedisConfig) -> None:
+    response_id = started(ttl_seconds=0).post("/responses", json=REQUEST).json()["id"]
+    assert redis_cli.ttl(f"{redis_config.key_prefix}response:{response_id}") == -1

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, is_dataclass
+import re
+from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -142,4 +143,27 @@ def _field_names(shape: Any) -> set[str]:
 
 def test_the_shipped_configuration_names_every_key() -> None:
     text = (ROOT / "config" / "config.yaml").read_text()
-    assert {name for name in _field_names(schema.RouterConfig) if f"{name}:" not in text} == set()
+    named = set(re.findall(r"^[ #-]*([a-z_]+):", text, re.MULTILINE))
+    assert _field_names(schema.RouterConfig) - named == set()
+
+
+def test_what_is_commented_out_stands_at_its_default(tmp_path: Path) -> None:
+    text = (ROOT / "config" / "config.yaml").read_text()
+    # A key, or an entry of a list; prose has more than one word before its colon.
+    uncommented = re.sub(r"""^( *)# ( *(?:- )?["\w]+:(?: |$))""", r"\1\2", text, flags=re.MULTILINE)
+    loaded = load(tmp_path, uncommented, OPENAI_API_KEY="sk-x")
+    assert loaded.warnings == ()
+    shown = loaded.config
+    assert shown.response_api.redis == schema.RedisConfig(address="localhost:6379")
+    default = schema.ResponseApiConfig(store_backend="redis", ttl_seconds=schema.REDIS_TTL_SECONDS)
+    assert replace(shown.response_api, redis=schema.RedisConfig()) == default
+    (endpoint,), (backend,) = shown.vllm_endpoints, shown.backends
+    assert endpoint == schema.VllmEndpoint(endpoint.name, endpoint.address, endpoint.port)
+    assert backend == schema.BackendConfig(backend.name, backend.base_url, api_key="sk-x", models=backend.models)
+    for name in {field.name for field in fields(schema.RouterConfig)} - {
+        "response_api",
+        "vllm_endpoints",
+        "backends",
+        "model_config",
+    }:
+        assert getattr(shown, name) == getattr(schema.RouterConfig(), name), name

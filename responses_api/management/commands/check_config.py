@@ -26,7 +26,7 @@ class Command(BaseCommand):
         try:
             loaded = load_config(options["file"], os.environ)
         except ConfigError as error:
-            raise CommandError(str(error)) from None
+            raise CommandError(f"The configuration cannot be used:\n{error}") from None
         self.stdout.write(to_yaml(loaded.config))
         for warning in loaded.warnings:
             self.stderr.write(f"warning: {warning}")

@@ -58,7 +58,7 @@ REDIS = "response_api: {store_backend: redis, redis: {%s}}"
         ),
         ("response_api: {enabled: 1}", "response_api.enabled = 1: is not true or false. Write true or false."),
         ("response_api: {ttl_seconds: true}", "response_api.ttl_seconds = True: is not a whole number."),
-        ("response_api: [1]", "response_api = [1]: is not a mapping."),
+        ("response_api: [1]", "response_api: is not a mapping. Write keys with values beneath it."),
         (REDIS % "address: 'redis://u:hunter2@h:1'", "response_api.redis.address = 'redis://…': is a URL."),
         (REDIS % "address: 'h:99999'", "response_api.redis.address = 'h:99999': is no address."),
         (REDIS % "pool_size: 1, min_idle_conns: 2", "response_api.redis.min_idle_conns = 2: is more than pool_size."),
@@ -89,6 +89,41 @@ REDIS = "response_api: {store_backend: redis, redis: {%s}}"
             "backends[0].api_key: has a line break in it. Remove it.",
         ),
         ("timeouts: {idle_timeout: -3}", "timeouts.idle_timeout = -3: is not above 0."),
+        (REDIS % "read_timeout: .inf", "response_api.redis.read_timeout = inf: has no end."),
+        (REDIS % "read_timeout: .nan", "response_api.redis.read_timeout = nan: is not above 0."),
+        (REDIS % "pool_size: 0", "response_api.redis.pool_size = 0: is below 1. Use 1 or more."),
+        (REDIS % "address: '::1'", "response_api.redis.address = '::1': is no address."),
+        (REDIS % "address: '[1]'", "response_api.redis.address = '[1]': is no address."),
+        (REDIS % "address: 'h:'", "response_api.redis.address = 'h:': is no address."),
+        (
+            REDIS % "cluster_mode: true, cluster_addresses: ['a:1', 'b:x']",
+            "response_api.redis.cluster_addresses[1] = 'b:x': is no address.",
+        ),
+        (
+            "vllm_endpoints: [{name: a, address: '10.0.0.1:8002', port: 8002}]",
+            "vllm_endpoints[0].address = '10.0.0.1:8002': is no host. Write a host name or an IP address;",
+        ),
+        ("vllm_endpoints: [{name: '', address: h, port: 1}]", "vllm_endpoints[0].name = '': is empty."),
+        ("vllm_endpoints: [{name: a, address: h, port: 65536}]", "vllm_endpoints[0].port = 65536: is no port."),
+        (
+            "vllm_endpoints: [{name: a, address: h, port: 1, weight: -1}]",
+            "vllm_endpoints[0].weight = -1: is below 0.",
+        ),
+        (
+            "vllm_endpoints: [{name: a, address: h, port: 1}]\nbackends: [{name: a, base_url: 'http://h'}]",
+            "backends[0].name = 'a': is used twice.",
+        ),
+        (
+            "model_config: {m: {preferred_endpoints: [b]}}",
+            "model_config.m.preferred_endpoints[0] = 'b': no endpoint has this name. Add it to vllm_endpoints or",
+        ),
+        ("backends: [{name: a, base_url: 'http://'}]", "backends[0].base_url = 'http://': is no http URL."),
+        (
+            "backends: [{name: a, base_url: 'http://h', max_tokens_field: tokens}]",
+            "backends[0].max_tokens_field = 'tokens': is unknown. Use one of: max_completion_tokens, max_tokens.",
+        ),
+        ("backends: {name: a}", "backends: is not a list. Write '- ' before each entry."),
+        (REDIS % "password: 12345", "response_api.redis.password = '****': is not text. Write text, in quotes."),
         (REDIS % "password: '${SECRET}'", "response_api.redis.password = '${SECRET}': the environment variable SECRET"),
     ],
 )
@@ -102,28 +137,72 @@ def test_all_problems_are_told_at_once(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "expected"),
+    ("text", "key"),
     [
-        ("a: [", "not valid YAML"),
-        ("a: 1\na: 2", "key 'a' is given twice"),
-        ("- a", "is not a mapping"),
-        ("a: {b: 1, b: 2}", ":1:11"),
+        ("vllm_endpoints: [{name: a, address: h, port: abc}]", "vllm_endpoints[0].port"),
+        ("vllm_endpoints: [{name: a, address: h, port: '${PORT}'}]", "vllm_endpoints[0].port"),
+        ("vllm_endpoints: [{name: [a], address: h, port: 1}]", "vllm_endpoints[0].name"),
+        ("vllm_endpoints: [{address: h, port: 1}]", "vllm_endpoints[0].name"),
+        ("vllm_endpoints: [endpoint1]", "vllm_endpoints[0]"),
+        ("vllm_endpoints: [null]", "vllm_endpoints[0]"),
+        (REDIS % "pool_size: many", "response_api.redis.pool_size"),
+        (REDIS % "config_path: '${DIRECTORY}/redis.yaml'", "response_api.redis.config_path"),
+        ("timeouts: {idle_timeout: -3}\nbackends: [{name: a, base_url: 'http://h'}]", "timeouts.idle_timeout"),
     ],
 )
-def test_a_file_that_is_no_configuration_is_refused(tmp_path: Path, text: str, expected: str) -> None:
-    assert expected in problems(tmp_path, text)[0]
+def test_one_mistake_is_one_problem(tmp_path: Path, text: str, key: str) -> None:
+    (line,) = problems(tmp_path, text)
+    assert line.startswith((f"{key} = ", f"{key}: "))
 
 
-def test_a_file_that_is_not_there_is_refused() -> None:
-    with pytest.raises(ConfigError, match=r"'/no/such\.yaml': cannot be read: No such file"):
-        load_config(Path("/no/such.yaml"), {})
+def test_a_broken_entry_does_not_shift_the_others_names(tmp_path: Path) -> None:
+    lines = problems(
+        tmp_path, "backends: [x, {name: b, base_url: ftp://h}]\n" + REDIS % "cluster_addresses: [1, 'h:x']"
+    )
+    assert [line.split(" = ")[0] for line in lines] == [
+        "response_api.redis.cluster_addresses[0]",
+        "backends[0]",
+        "response_api.redis.cluster_addresses[1]",
+        "backends[1].base_url",
+    ]
 
 
-def test_a_file_that_is_not_text_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "config.yaml"
-    path.write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(ConfigError, match="not UTF-8"):
-        load_config(path, {})
+def test_half_a_client_certificate_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "half.pem").touch()
+    for given, missing in [("cert", "key"), ("key", "cert")]:
+        text = REDIS % f"tls_enabled: true, tls_{given}_path: '{tmp_path}/half.pem'"
+        (line,) = problems(tmp_path, text)
+        assert line.startswith(f"response_api.redis.tls_{missing}_path = '': a client certificate needs both halves.")
+
+
+@pytest.mark.parametrize(("path", "reason"), [("x" * 300, "File name too long"), (".", "Is a directory")])
+def test_a_certificate_that_cannot_be_read_is_refused_with_the_reason(tmp_path: Path, path: str, reason: str) -> None:
+    (line,) = problems(tmp_path, REDIS % f"tls_enabled: true, tls_ca_path: '{path}'")
+    assert line.startswith("response_api.redis.tls_ca_path = ")
+    assert f": cannot be read: {reason}." in line
+
+
+@pytest.mark.parametrize("address", ["localhost", "localhost:6379", "10.0.0.1:1", "[::1]", "[fe80::1]:7000"])
+def test_an_address_is_a_host_with_or_without_a_port(tmp_path: Path, address: str) -> None:
+    assert load(tmp_path, REDIS % f"address: '{address}'").config.response_api.redis.address == address
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        REDIS % "password: {x: hunter2}",
+        REDIS % "address: 'me:hunter2@h:6379'",
+        "response_api: {redis: [{password: hunter2}]}",
+        "response_api: {redis: 'redis://:hunter2@h'}",
+        "backends: {name: a, base_url: 'http://h', api_key: hunter2}",
+        "backends: [{name: a, base_url: 'http://me:hunter2@h:99999'}]",
+        "backends: [{name: a, base_url: 'http://me:x/hunter2@h'}]",
+        "backends: [{name: a, base_url: 'http://h', headers: {x-key: [hunter2]}}]",
+        "vllm_endpoints: [{name: a, address: 'http://me:hunter2@h', port: 1}]",
+    ],
+)
+def test_no_problem_repeats_a_secret(tmp_path: Path, text: str) -> None:
+    assert "hunter2" not in "\n".join(problems(tmp_path, text))
 
 
 def test_unknown_keys_are_warned_of_by_name(tmp_path: Path) -> None:
@@ -160,22 +239,50 @@ def test_an_empty_variable_takes_its_default_or_is_empty(tmp_path: Path) -> None
     assert (redis.password, redis.username) == ("x", "")
 
 
-def test_redis_url_wins_over_the_block(tmp_path: Path) -> None:
-    text = REDIS % "address: 'inline:1', password: inline, key_prefix: 'p:'"
-    redis = load(tmp_path, text, REDIS_URL="rediss://me:p%40ss@[::1]:7000/3").config.response_api.redis
-    assert (redis.address, redis.username, redis.password, redis.db) == ("[::1]:7000", "me", "p@ss", 3)
-    assert redis.tls_enabled
-    assert redis.key_prefix == "p:"
+def test_a_section_nobody_reads_may_name_unset_variables(tmp_path: Path) -> None:
+    text = "semantic_cache: {password: '${MILVUS_PASSWORD}'}\nmodel_config: {m: {access_key: '${KEY}'}}"
+    assert len(load(tmp_path, text).warnings) == 2
 
 
-def test_redis_url_leaves_a_cluster_alone(tmp_path: Path) -> None:
-    text = REDIS % "cluster_mode: true, cluster_addresses: ['a:1']"
-    assert load(tmp_path, text, REDIS_URL="redis://broker:1/0").config.response_api.redis.address == ""
+def test_every_unset_variable_is_named(tmp_path: Path) -> None:
+    assert len(problems(tmp_path, REDIS % "address: '${HOST}:${PORT}'")) == 2
 
 
-@pytest.mark.parametrize("url", ["unix:///tmp/x", "http://h", "redis://h:port", "redis://h/x", "nonsense"])
-def test_a_wrong_redis_url_is_refused(tmp_path: Path, url: str) -> None:
-    assert any(line.startswith("REDIS_URL = ") for line in problems(tmp_path, "", REDIS_URL=url))
+@pytest.mark.parametrize(
+    ("word", "expected"), [("on", True), ("True", True), ("1", True), ("OFF", False), ("no", False)]
+)
+def test_a_variable_is_true_or_false_in_many_words(tmp_path: Path, word: str, expected: bool) -> None:
+    assert load(tmp_path, "response_api: {enabled: '${X}'}", X=word).config.response_api.enabled is expected
+
+
+def test_a_redis_file_is_looked_for_here_and_then_beside_the_main_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = tmp_path / "here"
+    here.mkdir()
+    monkeypatch.chdir(here)
+    (tmp_path / "redis.yaml").write_text("address: 'beside:1'")
+    text = REDIS % "config_path: '${NAME:-redis}.yaml'"
+    assert load(tmp_path, text).config.response_api.redis.address == "beside:1"
+    (here / "redis.yaml").write_text("address: 'here:1'")
+    assert load(tmp_path, text).config.response_api.redis.address == "here:1"
+
+
+@pytest.mark.parametrize(
+    ("redis_file", "expected"),
+    [
+        ("config_path: other.yaml", "response_api.redis.config_path = 'redis.yaml': names a config_path itself."),
+        ("password: '${PASSWORD}'", "response_api.redis.password = '${PASSWORD}': the environment variable PASSWORD"),
+        ("a: [", "response_api.redis.config_path = '"),
+        ("- a", "response_api.redis.config_path = '"),
+    ],
+)
+def test_problems_of_the_redis_file_stand_beside_the_others(tmp_path: Path, redis_file: str, expected: str) -> None:
+    (tmp_path / "redis.yaml").write_text(redis_file)
+    lines = problems(tmp_path, (REDIS % "config_path: redis.yaml") + "\nmax_body_bytes: 0")
+    assert len(lines) == 2
+    assert lines[0].startswith(expected)
+    assert lines[1].startswith("max_body_bytes = 0")
 
 
 def test_the_demo_backend_serves_where_none_is_configured(tmp_path: Path) -> None:
@@ -192,6 +299,11 @@ backends: [{name: a, base_url: "http://h/v1", timeouts: {connect_timeout: 1}}]
 """
     timeouts = load(tmp_path, text).config.backends[0].timeouts
     assert (timeouts.connect_timeout, timeouts.idle_timeout, timeouts.first_byte_timeout) == (1, 7, 300)
+
+
+def test_an_unknown_timeout_is_warned_of_once(tmp_path: Path) -> None:
+    text = "timeouts: {idle: 7}\nbackends: [{name: a, base_url: 'http://h', timeouts: {idle_timeout: null}}]"
+    assert len(load(tmp_path, text).warnings) == 1
 
 
 def test_no_file_is_the_defaults() -> None:

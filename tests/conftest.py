@@ -8,14 +8,20 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import hypothesis
 import pytest
 import redis
+from hypothesis import HealthCheck
 
 from responses_api.config.schema import BackendConfig, RedisConfig, ResponseApiConfig, RouterConfig
 from responses_api.redis_pool import RedisPool
 from tests.fake_backend import FakeBackend
 from tests.gateway import Gateway
 from tests.valkey import Valkey
+
+# A busy machine draws examples slowly, and that is no fault of what is tested.
+hypothesis.settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+hypothesis.settings.load_profile("patient")
 
 LOOPBACK = ("127.", "::1", "localhost")
 

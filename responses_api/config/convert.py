@@ -52,12 +52,12 @@ class Converter:
         return shape(**{name: item for name, item in given.items() if item is not _INVALID})
 
     def _convert(self, hint: Any, value: Any, path: str) -> Any:
+        if is_dataclass(hint):
+            return self.dataclass(typing.cast(type[Any], hint), value, path)
         if isinstance(value, str) and not self._has_variables(value, path):
             return _INVALID
         value = expand(value, self._environ) if isinstance(value, str) else value
         origin = get_origin(hint)
-        if is_dataclass(hint):
-            return self.dataclass(typing.cast(type[Any], hint), value, path)
         if origin is Literal:
             return self._literal(get_args(hint), value, path)
         if origin is tuple:

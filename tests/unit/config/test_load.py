@@ -145,6 +145,7 @@ def test_all_problems_are_told_at_once(tmp_path: Path) -> None:
         ("vllm_endpoints: [{address: h, port: 1}]", "vllm_endpoints[0].name"),
         ("vllm_endpoints: [endpoint1]", "vllm_endpoints[0]"),
         ("vllm_endpoints: [null]", "vllm_endpoints[0]"),
+        ("vllm_endpoints: ['${ENDPOINT}']", "vllm_endpoints[0]"),
         (REDIS % "pool_size: many", "response_api.redis.pool_size"),
         (REDIS % "config_path: '${DIRECTORY}/redis.yaml'", "response_api.redis.config_path"),
         ("timeouts: {idle_timeout: -3}\nbackends: [{name: a, base_url: 'http://h'}]", "timeouts.idle_timeout"),

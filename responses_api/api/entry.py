@@ -11,13 +11,14 @@ from collections.abc import Awaitable, Callable, Iterator, MutableMapping
 from contextlib import aclosing, contextmanager
 from functools import cache
 from time import perf_counter
-from typing import Any
+from typing import Any, NamedTuple
 
 import structlog
 from prometheus_client import Counter, Histogram
 
 from responses_api import metrics, sse
 from responses_api.api import urls
+from responses_api.api.base import ApiView
 from responses_api.api.http import Headers, Reply, Request, StreamReply
 from responses_api.api.presence import Watchman
 from responses_api.api.render import error_reply
@@ -28,12 +29,20 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
-log = structlog.get_logger("responses_api.request")
-
 KEEP_ALIVE_SECONDS = 15.0
 
-_static_routes = {f"/{route.pattern}": route for route in urls.urlpatterns if "<" not in str(route.pattern)}
-_dynamic_routes = [route for route in urls.urlpatterns if "<" in str(route.pattern)]
+
+class _Route(NamedTuple):
+    """What `api.urls` says of one path, taken out of Django's wrappers."""
+
+    name: str
+    pattern: Any
+    view: type[ApiView]
+
+
+_routes = [_Route(str(each.name), each.pattern, each.callback.cls) for each in urls.urlpatterns]  # type: ignore[attr-defined]
+_static_routes = {f"/{route.pattern}": route for route in _routes if "<" not in str(route.pattern)}
+_dynamic_routes = [route for route in _routes if "<" in str(route.pattern)]
 
 
 class ClientGone(Exception):
@@ -48,6 +57,8 @@ class Entry:
         self._runtime = runtime
         self._loop = asyncio.get_running_loop()
         self._watchman = Watchman(self._loop)
+        # Bound once: the lazy logger looks its configuration up for every line.
+        self._log = structlog.get_logger("responses_api.request").bind()
 
     async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
         request = Request(scope, b"", self._runtime)
@@ -61,26 +72,26 @@ class Entry:
             status = 499
             metrics.CLIENT_DISCONNECTS.inc()
         finally:
-            _observe(request, route, status)
+            _observe(request, route, status, self._log)
 
     async def _reply(self, request: Request, client: _Client) -> tuple[str, Reply | StreamReply]:
         route = "unknown"
         try:
             request.body = await client.read_body(request.headers, self._runtime.config.max_body_bytes)
             route, view, arguments = _resolve(request)
-            return route, await view(request, **arguments)
+            return route, await view().dispatch(request, **arguments)
         except ApiError as error:
             return route, error_reply(error, request.request_id)
 
 
-def _resolve(request: Request) -> tuple[str, Callable[..., Awaitable[Reply | StreamReply]], dict[str, Any]]:
-    """Django's routes without its resolver, which spends 9 µs on a match object that nobody reads."""
+def _resolve(request: Request) -> tuple[str, type[ApiView], dict[str, Any]]:
+    """Django's routes without its resolver and `as_view`, which spend 12 µs on what nobody here reads."""
     route = _static_routes.get(request.path)
     if route is not None:
-        return str(route.name), route.callback, {}
+        return route.name, route.view, {}
     for route in _dynamic_routes:
         if match := route.pattern.match(request.path[1:]):
-            return str(route.name), route.callback, match[2]
+            return route.name, route.view, match[2]
     raise NotFound(f"Invalid URL ({request.method} {request.path[:200]}).")
 
 
@@ -204,7 +215,7 @@ def _counters(route: str, status: int) -> tuple[Counter, Histogram]:
     return metrics.REQUESTS.labels(route, str(status)), metrics.REQUEST_SECONDS.labels(route)
 
 
-def _observe(request: Request, route: str, status: int) -> None:
+def _observe(request: Request, route: str, status: int, log: Any) -> None:
     seconds = perf_counter() - request.received
     count, duration = _counters(route, status)
     count.inc()

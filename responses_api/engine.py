@@ -197,14 +197,14 @@ class Engine:
     def _settle(
         self, run: Run, status: str, *, error_code: str = "", stored: bool = False, response_bytes: int = 0
     ) -> None:
-        """Tells index and metrics, once, how the run ended; a failure after the fact replaces the row."""
+        """Tells index and metrics how the run ended, once; a failure after the fact replaces the row."""
         if run.settled and not error_code:
             return
-        run.settled = True
+        is_first, run.settled = not run.settled, True
         entry = _index_entry(run, status, error_code, stored=stored, response_bytes=response_bytes)
         entry.expires_at = self._expiry(run, stored=stored)
         self._index.add(entry)
-        if run.response.usage is not None:
+        if is_first and run.response.usage is not None:
             metrics.of(metrics.TOKENS, run.endpoint.name, "input").inc(entry.input_tokens)
             metrics.of(metrics.TOKENS, run.endpoint.name, "output").inc(entry.output_tokens)
 

@@ -152,8 +152,7 @@ class _Client:
             self.is_finished = True
             if self._watcher is not None:
                 self._watcher.cancel()
-            if self._timer is not None:
-                self._timer.cancel()
+            self._stop_keep_alive()
 
     async def send(self, reply: Reply | StreamReply, request_id: str) -> int:
         """Sends it all; the status that went out."""
@@ -175,7 +174,7 @@ class _Client:
                 await self._send_frame(first)
                 async for frame in frames:
                     await self._send_frame(frame)
-            self._timer.cancel()
+            self._stop_keep_alive()
         await self._send({"type": "http.response.body", "body": b""})
         return reply.status
 
@@ -207,6 +206,13 @@ class _Client:
             self._beat = self._loop.create_task(self._send_frame(sse.KEEP_ALIVE_FRAME))
             silent = 0.0
         self._timer = self._loop.call_later(KEEP_ALIVE_SECONDS - silent, self._keep_alive)
+
+    def _stop_keep_alive(self) -> None:
+        """Also the comment that was about to go out: nothing may follow the end of the body."""
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._beat is not None:
+            self._beat.cancel()
 
 
 @cache

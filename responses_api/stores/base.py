@@ -11,7 +11,6 @@ class Store(Protocol):
 
     name: str
     survives_restart: bool
-    shared_by_processes: bool
     healthy: bool
     """False after a failed operation, until one succeeds: ask `ping` before work that would be in vain."""
 

@@ -12,7 +12,6 @@ class MemoryStore:
 
     name = "memory"
     survives_restart = False
-    shared_by_processes = False
     healthy = True
 
     def __init__(self, max_responses: int, clock: Callable[[], float] = time.monotonic) -> None:

@@ -18,7 +18,6 @@ class RedisStore:
 
     name = "redis"
     survives_restart = True
-    shared_by_processes = True
 
     def __init__(self, pool: RedisPool) -> None:
         self._pool = pool

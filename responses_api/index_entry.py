@@ -30,12 +30,15 @@ class IndexEntry(msgspec.Struct, kw_only=True, omit_defaults=True):
     created_at: float
     expires_at: float | None = None
     request_id: str = ""
+    api: Literal["responses", "chat", "completions", "embeddings"] = "responses"
     model: str = ""
     status: str = ""
     error_code: str = ""
     stored: bool = False
     stream: bool = False
+    background: bool = False
     previous_response_id: str = ""
+    conversation: str = ""
     verdict: str = "bypass"
     verdict_reason: str = ""
     backend: str = ""

@@ -17,7 +17,7 @@ from responses_api.shapes.items import ItemView
 from responses_api.stores.base import Store
 from responses_api.stores.record import MAX_ANCESTORS, ChainLink, decode_link
 
-_CONTINUABLE = ("completed", "incomplete")
+CONTINUABLE = ("completed", "incomplete")
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +115,7 @@ async def _read_last(store: Store, project: str, response_id: str) -> ChainLink:
     last = decode_link(response_id, value)
     if last.project != project:
         raise PreviousResponseNotFound(response_id)
-    if last.response.status not in _CONTINUABLE:
+    if last.response.status not in CONTINUABLE:
         raise InvalidRequest(
             f"Previous response with id '{response_id}' is {last.response.status} and cannot be continued.",
             code="previous_response_not_continuable",

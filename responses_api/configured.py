@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from functools import cache
 
 from django.conf import settings
@@ -13,8 +14,11 @@ from responses_api.config.schema import RouterConfig
 
 @cache
 def loaded() -> Loaded:
-    """Read once. Raises `ConfigError`."""
-    return load_config(settings.ROUTER_CONFIG, os.environ)
+    """Read once, completed by what the site knows. Raises `ConfigError`."""
+    found = load_config(settings.ROUTER_CONFIG, os.environ)
+    if found.config.sealing_secrets:
+        return found
+    return replace(found, config=replace(found.config, sealing_secrets=(settings.SECRET_KEY,)))
 
 
 def router_config() -> RouterConfig:

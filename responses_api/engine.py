@@ -1,4 +1,4 @@
-"""One request, start to finish: chain → backend → translate → store.
+"""One request, start to finish: history → backend → translate → store.
 
 `prepare` resolves the past and picks the endpoint; then either `complete` (one JSON answer) or `stream` (events).
 A response is stored before its end is told, so that a follow-up right behind it finds it.
@@ -10,68 +10,38 @@ import random
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 
 import msgspec
-import structlog
 from msgspec import Raw
 
-from responses_api import metrics, sse
+from responses_api.accounting import Accounting
+from responses_api.answers import failure_of, read_events, read_whole
 from responses_api.backends import select
-from responses_api.backends.client import BackendClient
-from responses_api.backends.failures import not_json
+from responses_api.backends.client import BackendClient, Call
 from responses_api.backends.registry import Endpoint, Registry
-from responses_api.chain import Chain, LinkCache, read_chain
+from responses_api.chain import CONTINUABLE
+from responses_api.compaction import DEFAULT_THRESHOLD_TOKENS, Compactor, estimated_tokens
 from responses_api.config.schema import RouterConfig
-from responses_api.errors import ApiError, BackendError
-from responses_api.index_entry import IndexEntry
-from responses_api.index_writer import IndexWriter
+from responses_api.conversations import Conversations, raw_pairs
+from responses_api.errors import ApiError, InvalidRequest
+from responses_api.history import History
+from responses_api.prompts import Prompts, prompt_of
+from responses_api.run import Keep, RequestContext, Run
+from responses_api.sealed_items import SealedItems
 from responses_api.shapes import response as response_shape
-from responses_api.shapes.events import Event
-from responses_api.shapes.ids import new_id
+from responses_api.shapes.events import AnyEvent, obfuscate
 from responses_api.shapes.request import CreateRequest
-from responses_api.shapes.response import Response, ResponseError
+from responses_api.shapes.response import ResponseError
 from responses_api.stored_responses import StoredResponses
 from responses_api.stores.base import Store
-from responses_api.stores.record import StoredResponse
-from responses_api.translate.chat import Completion, decode_completion, error_message
+from responses_api.stores.record import StoredResponse, items_of
+from responses_api.translate import dialects
+from responses_api.translate.dialect import Dialect, Prompt, Seal, Translator
 from responses_api.translate.outcome import Outcome, conclude
-from responses_api.translate.request import to_chat_request
-from responses_api.translate.response import from_completion
-from responses_api.translate.stream import BackendStreamError, StreamTranslator
-from responses_api.translate.tool_pairs import check_tool_pairs
+from responses_api.translate.truncation import kept_after
 
-log = structlog.get_logger(__name__)
-
-_DONE = b"[DONE]"
+MAX_TRUNCATIONS = 6
 _encode = msgspec.json.Encoder().encode
-
-
-@dataclass(frozen=True, slots=True)
-class RequestContext:
-    """Who asks. `received` is `time.perf_counter()` seconds at the request's first byte."""
-
-    project: str
-    request_id: str
-    received: float = field(default_factory=time.perf_counter)
-    request_bytes: int = 0
-
-
-@dataclass(slots=True)
-class Run:
-    """One response on its way; `*_at` are `time.perf_counter()` seconds."""
-
-    request: CreateRequest
-    context: RequestContext
-    chain: Chain
-    endpoint: Endpoint
-    chat_request: bytes
-    response: Response
-    called_at: float = 0.0
-    answered_at: float = 0.0
-    first_token_at: float | None = None
-    settled: bool = False
-    """Has the index been told how it ended?"""
 
 
 class Engine:
@@ -82,79 +52,208 @@ class Engine:
         config: RouterConfig,
         store: Store,
         stored: StoredResponses,
+        conversations: Conversations,
+        prompts: Prompts,
+        sealed: SealedItems,
         registry: Registry,
         client: BackendClient,
-        index: IndexWriter,
+        accounting: Accounting,
     ) -> None:
-        self._config = config
+        self._inherit_instructions = config.response_api.inherit_instructions
         self._store = store
         self._stored = stored
+        self._conversations = conversations
+        self._prompts = prompts
+        self._sealed = sealed
         self._registry = registry
         self._client = client
-        self._index = index
-        self._links = LinkCache(config.chain_cache_bytes)
+        self._accounting = accounting
+        self.compactor = Compactor(sealed, self.ask)
 
-    async def prepare(self, request: CreateRequest, context: RequestContext) -> Run:
-        """Everything that can be refused before the backend is troubled. Raises `ApiError`."""
+    def choose(self, request: CreateRequest) -> tuple[Endpoint, Dialect]:
+        """Who is to serve it. Raises `ModelNotFound`, and `InvalidRequest` for what such a backend cannot do."""
         endpoint = select.choose(self._registry.endpoints_for(request.model), random.random())  # noqa: S311
+        dialect = dialects.of(endpoint.api)
+        dialect.check(request)
+        return endpoint, dialect
+
+    async def prepare(
+        self,
+        request: CreateRequest,
+        context: RequestContext,
+        *,
+        before: History | None = None,
+        keep: Keep | None = None,
+        streams: bool | None = None,
+    ) -> Run:
+        """Everything that can be refused before the backend is troubled. Raises `ApiError`.
+
+        `before` is a history that the caller knows already; `keep` takes the record in place of the store; `streams`
+        asks the backend for a stream whatever the client wants.
+        """
+        endpoint, dialect = self.choose(request)
         if request.store and not self._store.healthy:
             await self._store.ping()
-        chain = await self._read_chain(request, context.project)
-        items = [*chain.items, *request.views]
-        check_tool_pairs(items)
-        instructions = request.params.instructions
-        if instructions is None and self._config.response_api.inherit_instructions:
-            instructions = chain.instructions
-        chat = to_chat_request(request, items, instructions, max_tokens_field=endpoint.max_tokens_field)
-        response = response_shape.in_progress(request, new_id("resp"), int(time.time()), instructions)
-        return Run(request, context, chain, endpoint, _encode(chat), response)
+        if request.conversation_id and request.store:
+            # Before its items are read: what they are then is what this response adds to.
+            await self._conversations.get(context.project, request.conversation_id)
+            await self._conversations.lock(request.conversation_id, request.response_id)
+        try:
+            return await self._prepare(request, context, endpoint, dialect, before, keep, streams)
+        except BaseException:
+            if request.conversation_id and request.store:
+                await self._conversations.unlock(request.conversation_id, request.response_id)
+            raise
 
     async def complete(self, run: Run) -> bytes:
         """The finished response as JSON, stored where asked. Raises `ApiError`."""
-        with self._settling(run):
+        with self._following(run):
             run.called_at = time.perf_counter()
-            answer = await self._client.complete(run.endpoint, run.chat_request)
+            async with await self._call(run) as call:
+                answer = await call.read_json()
             run.answered_at = time.perf_counter()
-            conclude(run.response, _read_answer(run.endpoint, answer), int(time.time()))
+            outcome = read_whole(run, answer, self._seal(run))
+            outcome.output[:0] = run.made
+            self._conclude(run, outcome)
             return await self._record(run)
 
-    async def stream(self, run: Run) -> AsyncIterator[list[Event]]:
+    async def stream(self, run: Run) -> AsyncIterator[list[AnyEvent]]:
         """The run's events, a batch for each packet of the backend; encode a batch before asking for the next.
 
         Raises `ApiError` before the first batch only; a later failure is a `response.failed` event.
         """
-        translator = StreamTranslator(run.response)
-        with self._settling(run):
+        translator = run.translator = run.dialect.translator(run.response, self._seal(run))
+        with self._following(run):
             run.called_at = time.perf_counter()
-            async with self._client.call(run.endpoint, run.chat_request) as call:
+            async with await self._call(run) as call:
                 await call.require_stream()
-                yield translator.start()
+                yield translator.start() + [event for item in run.made for event in translator.add_item(item)]
                 try:
-                    async for produced in _translate(run, translator, call.packets()):
+                    async for produced in read_events(run, translator, call.packets()):
+                        if run.request.wants_obfuscation:
+                            obfuscate(produced)
                         yield produced
                     produced, outcome = translator.finish()
                 except Exception as error:  # noqa: BLE001 - a stream that has begun must end in words
-                    produced, outcome = [], translator.fail(_failure(run, error))
+                    produced, outcome = [], translator.fail(failure_of(run, error))
                 run.answered_at = time.perf_counter()
             if produced:
                 yield produced
             await self._conclude_stream(run, translator, outcome)
             yield [translator.terminal()]
 
-    async def _read_chain(self, request: CreateRequest, project: str) -> Chain:
-        previous = request.params.previous_response_id
-        if not previous:
-            return Chain()
-        return await read_chain(self._store, project, previous, self._config.max_chain_responses, self._links)
+    async def ask(self, request: CreateRequest, prompt: Prompt, endpoint: Endpoint, dialect: Dialect) -> Outcome:
+        """One question aside, of which nothing stays. Raises `ApiError`."""
+        body = dialect.encode(request, prompt, stream=False, max_tokens_field=endpoint.max_tokens_field)
+        response = response_shape.in_progress(request, int(time.time()), None)
+        context = RequestContext("", "")
+        run = Run(request, context, History(), endpoint, dialect, prompt, response, body)
+        async with self._client.call(endpoint, dialect.path, body) as call:
+            return read_whole(run, await call.read_json(), None)
 
-    async def _conclude_stream(self, run: Run, translator: StreamTranslator, outcome: Outcome) -> None:
-        """Stores the response; what cannot be stored has failed, and its client is told so."""
+    async def _prepare(
+        self,
+        request: CreateRequest,
+        context: RequestContext,
+        endpoint: Endpoint,
+        dialect: Dialect,
+        before: History | None,
+        keep: Keep | None,
+        streams: bool | None,
+    ) -> Run:
+        if before is None:
+            previous = request.params.previous_response_id
+            before = await self._prompts.read_history(context.project, previous, request.conversation_id)
+        instructions = request.params.instructions
+        if instructions is None and self._inherit_instructions:
+            instructions = before.instructions
+        with_raw = dialect.needs_raw_items or request.params.context_management is not None
+        prompt = await self._prompts.assemble(context.project, request, before, instructions, with_raw=with_raw)
+        run = Run(
+            request,
+            context,
+            before,
+            endpoint,
+            dialect,
+            prompt,
+            response_shape.in_progress(request, int(time.time()), instructions),
+            b"",
+            streams=bool(request.params.stream) if streams is None else streams,
+            keep=keep,
+        )
+        self._encode_body(run)
+        if request.params.context_management is not None:
+            await self._compact(run)
+        return run
+
+    def _encode_body(self, run: Run) -> None:
+        run.body = run.dialect.encode(
+            run.request, run.prompt, stream=run.streams, max_tokens_field=run.endpoint.max_tokens_field
+        )
+
+    async def _compact(self, run: Run) -> None:
+        """Replaces what came before the newest turn by a summary, once it has grown past the threshold."""
+        management = run.request.params.context_management or ()
+        threshold = min(each.compact_threshold or DEFAULT_THRESHOLD_TOKENS for each in management)
+        if estimated_tokens(run.body) < threshold:
+            return
+        project = run.context.project
+        compaction = await self.compactor.compact_history(project, run.request, run.prompt, run.endpoint, run.dialect)
+        if compaction is None:
+            return
+        raw = self._sealed.open_raw(project, [Raw(_encode(item)) for item in compaction.items])
+        run.prompt = prompt_of(raw, run.prompt.instructions)
+        run.made, run.made_usage = compaction.items, compaction.usage
+        self._encode_body(run)
+
+    async def _call(self, run: Run) -> Call:
+        """The backend's answer, begun; with `truncation: auto` what is too long for it is made shorter first."""
+        for _ in range(MAX_TRUNCATIONS if run.request.params.truncation == "auto" else 0):
+            try:
+                return await self._client.call(run.endpoint, run.dialect.path, run.body).open()
+            except InvalidRequest as error:
+                if error.code != "context_length_exceeded" or not self._shorten(run, error.message):
+                    raise
+        return await self._client.call(run.endpoint, run.dialect.path, run.body).open()
+
+    def _shorten(self, run: Run, refusal: str) -> bool:
+        """Drops the oldest turns. Was there any to drop?"""
+        items, raw = run.prompt.items, run.prompt.raw_items
+        kept = kept_after(items, refusal, run.request.params.max_output_tokens or 0)
+        if len(kept) == len(items):
+            return False
+        run.dropped_items += len(items) - len(kept)
+        run.response.truncated_items = run.dropped_items
+        run.prompt = Prompt(
+            [items[place] for place in kept], run.prompt.instructions, [raw[place] for place in kept] if raw else ()
+        )
+        self._encode_body(run)
+        return True
+
+    @contextmanager
+    def _following(self, run: Run) -> Iterator[None]:
+        """The index hears how the run ended; a conversation it has locked stays so no longer than the run."""
+        conversation_id = run.request.conversation_id
+        with self._accounting.following(run):
+            if conversation_id is None or not run.request.store or run.keep is not None:
+                yield
+                return
+            with self._conversations.holding(conversation_id, run.response.id):
+                yield
+
+    def _conclude(self, run: Run, outcome: Outcome) -> None:
+        if run.made_usage is not None:
+            outcome.usage = run.made_usage + outcome.usage if outcome.usage else run.made_usage
         conclude(run.response, outcome, int(time.time()))
+
+    async def _conclude_stream(self, run: Run, translator: Translator, outcome: Outcome) -> None:
+        """Stores the response; what cannot be stored has failed, and its client is told so."""
+        self._conclude(run, outcome)
         try:
             await self._record(run)
         except ApiError as error:
-            conclude(run.response, translator.fail(ResponseError("server_error", error.message)), int(time.time()))
-            self._settle(run, "failed", error_code=error.code or error.type)
+            self._conclude(run, translator.fail(ResponseError("server_error", error.message)))
+            self._accounting.settle(run, "failed", error_code=error.code or error.type)
 
     async def _record(self, run: Run) -> bytes:
         """Stores the concluded response where asked, and tells the index in the same pipeline."""
@@ -162,140 +261,32 @@ class Engine:
         encoded = response_shape.encode(response)
         error_code = response.error.code if response.error else ""
         if not run.request.store:
-            self._settle(run, response.status, error_code=error_code, response_bytes=len(encoded))
+            self._accounting.settle(run, response.status, error_code=error_code, response_bytes=len(encoded))
             return encoded
-        creating = self._stored.create(
-            StoredResponse(
-                id=response.id,
-                previous_response_id=response.previous_response_id or "",
-                project=run.context.project,
-                created_at=response.created_at,
-                depth=run.chain.depth,
-                ancestors=run.chain.ancestors,
-                input=Raw(_encode(run.request.items)),
-                response=Raw(encoded),
-            )
-        )
-        self._settle(run, response.status, error_code=error_code, stored=True, response_bytes=len(encoded))
+        stored = record_of(run, encoded)
+        creating = run.keep(stored) if run.keep is not None else self._keep(run, stored)
+        self._accounting.settle(run, response.status, error_code=error_code, stored=True, response_bytes=len(encoded))
         await creating
         return encoded
 
-    @contextmanager
-    def _settling(self, run: Run) -> Iterator[None]:
-        """However the run ends, the index hears of it; one that nobody settled was left by its client."""
-        try:
-            yield
-        except ApiError as error:
-            self._settle(run, "failed", error_code=error.code or error.type)
-            raise
-        except Exception:
-            self._settle(run, "failed", error_code="internal_error")
-            raise
-        finally:
-            self._settle(run, "cancelled")
+    async def _keep(self, run: Run, stored: StoredResponse) -> None:
+        if run.request.conversation_id and run.response.status in CONTINUABLE:
+            await self._conversations.append(run.request.conversation_id, raw_pairs(items_of(stored)), stored.id)
+        await self._stored.create(stored)
 
-    def _settle(
-        self, run: Run, status: str, *, error_code: str = "", stored: bool = False, response_bytes: int = 0
-    ) -> None:
-        """Tells index and metrics how the run ended, once; a failure after the fact replaces the row."""
-        if run.settled and not error_code:
-            return
-        is_first, run.settled = not run.settled, True
-        entry = _index_entry(run, status, error_code, stored=stored, response_bytes=response_bytes)
-        entry.expires_at = self._expiry(run, stored=stored)
-        self._index.add(entry)
-        if is_first and run.response.usage is not None:
-            metrics.of(metrics.TOKENS, run.endpoint.name, "input").inc(entry.input_tokens)
-            metrics.of(metrics.TOKENS, run.endpoint.name, "output").inc(entry.output_tokens)
-
-    def _expiry(self, run: Run, *, stored: bool) -> float | None:
-        if not stored:
-            return run.response.created_at + self._config.index.retention_seconds
-        ttl_seconds = self._config.response_api.ttl_seconds
-        return run.response.created_at + ttl_seconds if ttl_seconds else None
+    def _seal(self, run: Run) -> Seal | None:
+        return self._sealed.reasoning_seal(run.context.project) if run.request.wants_encrypted_reasoning else None
 
 
-async def _translate(
-    run: Run, translator: StreamTranslator, packets: AsyncIterator[bytes]
-) -> AsyncIterator[list[Event]]:
-    """Packets → batches of events. Raises `BackendError` for a stream that is broken, or reports an error."""
-    reader = sse.DataReader()
-    async for packet in packets:
-        data = reader.feed(packet)
-        produced, failure = _feed(run, translator, data)
-        if produced:
-            if run.first_token_at is None and translator.has_output:
-                run.first_token_at = time.perf_counter()
-            yield produced
-        if failure is not None:
-            raise failure
-        if data and data[-1] == _DONE:
-            return
-    produced, failure = _feed(run, translator, reader.close())
-    if produced:
-        yield produced
-    if failure is None and not translator.is_finished:
-        failure = BackendError(f"Backend '{run.endpoint.name}' ended its stream before it was finished.")
-    if failure is not None:
-        raise failure
-
-
-def _feed(run: Run, translator: StreamTranslator, data: list[bytes]) -> tuple[list[Event], BackendError | None]:
-    """The events of a packet's chunks, up to the first that is none: what came before it is told all the same."""
-    produced: list[Event] = []
-    try:
-        for each in data:
-            if each != _DONE:
-                produced += translator.feed(decode_completion(each))
-    except BackendStreamError as error:
-        return produced, BackendError(f"Backend '{run.endpoint.name}' reported an error: {error}")
-    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
-        return produced, BackendError(f"Backend '{run.endpoint.name}' sent a chunk that cannot be read: {error}")
-    return produced, None
-
-
-def _failure(run: Run, error: Exception) -> ResponseError:
-    if isinstance(error, ApiError):
-        return ResponseError("server_error", error.message)
-    log.error("stream_failed", request_id=run.context.request_id, exc_info=error)
-    return ResponseError("server_error", f"The gateway failed. Its log has the reason under {run.context.request_id}.")
-
-
-def _read_answer(endpoint: Endpoint, answer: bytes) -> Outcome:
-    try:
-        completion: Completion = decode_completion(answer)
-        if completion.error is not None:
-            raise BackendError(f"Backend '{endpoint.name}' reported an error: {error_message(completion.error)}")
-        return from_completion(completion)
-    except (msgspec.DecodeError, UnicodeError, RecursionError, ValueError) as error:
-        raise not_json(endpoint.name, 200, "application/json", answer) from error
-
-
-def _index_entry(run: Run, status: str, error_code: str, *, stored: bool, response_bytes: int) -> IndexEntry:
-    response, context, usage = run.response, run.context, run.response.usage
-    now = time.perf_counter()
-    waited = (run.answered_at or now) - run.called_at if run.called_at else 0.0
-    return IndexEntry(
-        id=response.id,
-        project=context.project,
-        created_at=response.created_at,
-        request_id=context.request_id,
-        model=response.model,
-        status=status,
-        error_code=error_code,
-        stored=stored,
-        stream=bool(run.request.params.stream),
-        previous_response_id=response.previous_response_id or "",
-        verdict="bypass",
-        verdict_reason="no cache",
-        backend=run.endpoint.name,
-        input_tokens=usage.input_tokens if usage else 0,
-        cached_tokens=usage.input_tokens_details.cached_tokens if usage else 0,
-        output_tokens=usage.output_tokens if usage else 0,
-        reasoning_tokens=usage.output_tokens_details.reasoning_tokens if usage else 0,
-        request_bytes=context.request_bytes,
-        response_bytes=response_bytes,
-        duration_ms=(now - context.received) * 1000,
-        first_token_ms=(run.first_token_at - context.received) * 1000 if run.first_token_at else None,
-        gateway_ms=(now - context.received - waited) * 1000,
+def record_of(run: Run, encoded: bytes) -> StoredResponse:
+    """What stays of a run; `encoded` is its response."""
+    return StoredResponse(
+        id=run.response.id,
+        previous_response_id=run.response.previous_response_id or "",
+        project=run.context.project,
+        created_at=run.response.created_at,
+        depth=run.history.depth,
+        ancestors=run.history.ancestors,
+        input=Raw(_encode(run.request.items)),
+        response=Raw(encoded),
     )

@@ -83,6 +83,18 @@ class InvalidChain(InvalidRequest):
         )
 
 
+class ConversationLocked(InvalidRequest):
+    """Somebody else is adding to it just now."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Another process is currently operating on this conversation. Please retry in a few seconds.",
+            code="conversation_locked",
+            param="conversation",
+            headers=[("retry-after", "1")],
+        )
+
+
 class ModelNotFound(InvalidRequest):
     def __init__(self, model: str) -> None:
         super().__init__(f"The requested model '{model}' does not exist.", code="model_not_found", param="model")
@@ -104,6 +116,27 @@ class NotFound(ApiError):
 class ResponseNotFound(NotFound):
     def __init__(self, response_id: str) -> None:
         super().__init__(f"Response with id '{_short(response_id)}' not found.")
+
+
+class ConversationNotFound(NotFound):
+    def __init__(self, conversation_id: str) -> None:
+        super().__init__(f"Conversation with id '{_short(conversation_id)}' not found.")
+
+
+class ItemNotFound(NotFound):
+    """An item that is nowhere, or another project's."""
+
+    @classmethod
+    def in_conversation(cls, item_id: str) -> ItemNotFound:
+        return cls(f"Item with id '{_short(item_id)}' not found in conversation.")
+
+    @classmethod
+    def referenced(cls, item_id: str) -> ItemNotFound:
+        return cls(
+            f"Item with id '{_short(item_id)}' not found. Items are not persisted when `store` is set to false. "
+            "Try again with `store` set to true, or remove this item from your input.",
+            param="input",
+        )
 
 
 class MethodNotAllowed(ApiError):

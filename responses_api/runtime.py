@@ -4,17 +4,25 @@ from __future__ import annotations
 
 from contextlib import suppress
 
+from responses_api.accounting import Accounting
 from responses_api.backends.catalog import ModelCatalog
 from responses_api.backends.client import BackendClient
 from responses_api.backends.registry import Registry
 from responses_api.config.schema import RouterConfig
+from responses_api.conversations import Conversations
 from responses_api.engine import Engine
 from responses_api.index_writer import IndexWriter
+from responses_api.prompts import Prompts
 from responses_api.redis_pool import CONNECTION_ERRORS, RedisPool
+from responses_api.references import References
+from responses_api.sealed_items import SealedItems
+from responses_api.sealing import Sealer
 from responses_api.stored_responses import StoredResponses
-from responses_api.stores.base import Store
+from responses_api.stores.base import ConversationStore, Store
 from responses_api.stores.memory import MemoryStore
+from responses_api.stores.memory_conversations import MemoryConversations
 from responses_api.stores.redis import RedisStore
+from responses_api.stores.redis_conversations import RedisConversations
 
 
 class Runtime:
@@ -24,20 +32,39 @@ class Runtime:
         api = config.response_api
         self.config = config
         self.pool = _pool(config)
-        self.store: Store = MemoryStore(api.max_responses)
-        if api.store_backend == "redis" and self.pool is not None:
-            self.store = RedisStore(self.pool)
+        self.store, conversations = self._stores()
         self.registry = Registry(config)
         self.catalog = ModelCatalog(self.registry)
         self.client = BackendClient()
         self.index = IndexWriter(self.pool, config.index.max_backlog)
+        self.accounting = Accounting(config, self.index)
         self.stored = StoredResponses(
             self.store,
             api.ttl_seconds,
             self.index,
             include_instructions=api.input_items_include_instructions,
         )
-        self.engine = Engine(config, self.store, self.stored, self.registry, self.client, self.index)
+        self.conversations = Conversations(conversations)
+        self.sealed = SealedItems(Sealer(config.sealing_secrets))
+        self.prompts = Prompts(
+            self.store,
+            self.conversations,
+            References(self.stored, self.conversations),
+            self.sealed,
+            max_chain_responses=config.max_chain_responses,
+            chain_cache_bytes=config.chain_cache_bytes,
+        )
+        self.engine = Engine(
+            config,
+            self.store,
+            self.stored,
+            self.conversations,
+            self.prompts,
+            self.sealed,
+            self.registry,
+            self.client,
+            self.accounting,
+        )
 
     async def warm_up(self) -> None:
         """Opens connections ahead of the first request. Redis may be away: requests will say so."""
@@ -50,6 +77,12 @@ class Runtime:
         await self.client.aclose()
         if self.pool is not None:
             await self.pool.aclose()
+
+    def _stores(self) -> tuple[Store, ConversationStore]:
+        api = self.config.response_api
+        if api.store_backend == "redis" and self.pool is not None:
+            return RedisStore(self.pool), RedisConversations(self.pool)
+        return MemoryStore(api.max_responses), MemoryConversations(api.max_responses)
 
 
 def _pool(config: RouterConfig) -> RedisPool | None:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
-
 import msgspec
 from msgspec import Raw, Struct
 
-from responses_api.errors import ApiError, InvalidRequest, ResponseNotFound
+from responses_api.errors import ApiError, ResponseNotFound
 from responses_api.index_entry import IndexEntry
 from responses_api.index_writer import IndexWriter
+from responses_api.paging import Page, PageRequest, page_of
 from responses_api.shapes.ids import is_id
 from responses_api.shapes.items import Item
 from responses_api.stores.base import Store
@@ -19,25 +17,6 @@ from responses_api.stores.record import StoredResponse, decode_response, encode
 
 class _Instructions(Struct):
     instructions: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """A slice of a list, as OpenAI pages: `after` an id, in an order."""
-
-    items: list[Item]
-    has_more: bool
-
-    def body(self) -> bytes:
-        ids: list[Any] = [item["id"] for item in self.items]
-        listing = {
-            "object": "list",
-            "data": self.items,
-            "first_id": ids[0] if ids else None,
-            "last_id": ids[-1] if ids else None,
-            "has_more": self.has_more,
-        }
-        return msgspec.json.encode(listing)
 
 
 class StoredResponses:
@@ -71,7 +50,7 @@ class StoredResponses:
             raise ResponseNotFound(response_id)
         self._index.add(IndexEntry(id=response_id, project=project, op="delete", created_at=stored.created_at))
 
-    async def input_items(self, project: str, response_id: str, *, limit: int, order: str, after: str | None) -> Page:
+    async def input_items(self, project: str, response_id: str, wanted: PageRequest) -> Page:
         """The items this response was created with, without those of the chain before it.
 
         Ascending is the order the model saw: the instructions as a `system` message, then the input. Descending, the
@@ -82,10 +61,7 @@ class StoredResponses:
         items: list[Item] = msgspec.json.decode(stored.input)
         if self._include_instructions:
             items = _instruction_items(stored.id, stored.response) + items
-        if order == "desc":
-            items.reverse()
-        start = _place_after(items, after)
-        return Page(items[start : start + limit], has_more=len(items) > start + limit)
+        return page_of(items, wanted)
 
 
 def _instruction_items(response_id: str, response: Raw) -> list[Item]:
@@ -102,12 +78,3 @@ def _instruction_items(response_id: str, response: Raw) -> list[Item]:
             "content": [{"type": "input_text", "text": text}],
         }
     ]
-
-
-def _place_after(items: list[Item], after: str | None) -> int:
-    if after is None:
-        return 0
-    for place, item in enumerate(items):
-        if item["id"] == after:
-            return place + 1
-    raise InvalidRequest(f"No item with id '{after}' in this list.", code="invalid_value", param="after")

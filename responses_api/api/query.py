@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from responses_api.api.http import Request
 from responses_api.errors import InvalidRequest
+from responses_api.paging import PageRequest
 from responses_api.shapes.validation import invalid_value
 
 
@@ -46,3 +47,12 @@ def read_integer(request: Request, name: str, *, default: int, low: int, high: i
             param=name,
         )
     return value
+
+
+def read_page(request: Request) -> PageRequest:
+    """`limit` (1 to 100, 20), `order` (`desc`), `after`."""
+    return PageRequest(
+        limit=read_integer(request, "limit", default=20, low=1, high=100),
+        order=read_choice(request, "order", ("asc", "desc"), default="desc"),
+        after=read_text(request, "after"),
+    )

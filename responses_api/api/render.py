@@ -11,7 +11,7 @@ from rest_framework.exceptions import APIException
 from responses_api import sse
 from responses_api.api.http import Reply
 from responses_api.errors import ApiError
-from responses_api.shapes.events import Event, to_frame
+from responses_api.shapes.events import AnyEvent, to_frame
 
 log = structlog.get_logger(__name__)
 
@@ -37,7 +37,7 @@ def _from_drf(error: APIException) -> ApiError:
     return told
 
 
-async def to_frames(batches: AsyncIterator[list[Event]]) -> AsyncIterator[bytes]:
+async def to_frames(batches: AsyncIterator[list[AnyEvent]]) -> AsyncIterator[bytes]:
     """Each batch as whole frames in one piece, `[DONE]` last."""
     async with aclosing(batches):  # type: ignore[type-var]
         async for batch in batches:

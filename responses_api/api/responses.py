@@ -7,11 +7,11 @@ from drf_spectacular.utils import OpenApiParameter, extend_schema
 from responses_api.api.base import ApiView
 from responses_api.api.http import Reply, Request, StreamReply
 from responses_api.api.principal import Principal
-from responses_api.api.query import read_choice, read_flag, read_integer, read_text
+from responses_api.api.query import read_flag, read_page
 from responses_api.api.render import to_frames
 from responses_api.api.schema import Deleted, ErrorBody, ItemList
-from responses_api.engine import RequestContext, Run
 from responses_api.errors import InvalidRequest, NotFound
+from responses_api.run import RequestContext, Run
 from responses_api.shapes.request import CreateParams, parse_create_request
 from responses_api.shapes.response import Response, with_output_text
 
@@ -78,13 +78,7 @@ class InputItemsView(StatefulView):
         responses={200: ItemList, "default": ErrorBody},
     )
     async def get(self, request: Request, response_id: str) -> Reply:
-        page = await request.runtime.stored.input_items(
-            request.project,
-            response_id,
-            limit=read_integer(request, "limit", default=20, low=1, high=100),
-            order=read_choice(request, "order", ("asc", "desc"), default="desc"),
-            after=read_text(request, "after"),
-        )
+        page = await request.runtime.stored.input_items(request.project, response_id, read_page(request))
         return Reply(page.body())
 
 
@@ -96,6 +90,6 @@ def _for_client(request: Request, response_json: bytes) -> bytes:
 
 def _run_headers(run: Run) -> list[tuple[bytes, bytes]]:
     headers = [(b"x-router-backend", run.endpoint.name.encode("latin-1", "replace"))]
-    if run.chain.missing:
-        headers.append((b"x-router-chain-missing", str(run.chain.missing).encode()))
+    if run.history.missing:
+        headers.append((b"x-router-chain-missing", str(run.history.missing).encode()))
     return headers

@@ -39,19 +39,14 @@ class BackendClient:
         loop = asyncio.get_running_loop()
         self._pool = ConnectionPool(loop, KEEP_ALIVE_SECONDS)
         self._patience = Patience(loop)
-        self._targets: dict[tuple[str, str, str], _Target] = {}
+        self._targets: dict[tuple[str, str, str, str], _Target] = {}
 
-    async def complete(self, endpoint: Endpoint, body: bytes) -> bytes:
-        """`POST /chat/completions`, the whole JSON answer. Raises `ApiError`."""
-        async with self.call(endpoint, body) as call:
-            return await call.read_json()
-
-    def call(self, endpoint: Endpoint, body: bytes) -> Call:
-        """`POST /chat/completions`, as an async context manager: within it the answer has begun with status 200."""
-        identity = (endpoint.name, endpoint.base_url, endpoint.api_key)
+    def call(self, endpoint: Endpoint, path: str, body: bytes) -> Call:
+        """`POST {path}`, as an async context manager: within it the answer has begun with status 200."""
+        identity = (endpoint.name, endpoint.base_url, endpoint.api_key, path)
         target = self._targets.get(identity)
         if target is None:
-            target = self._targets[identity] = _target(endpoint)
+            target = self._targets[identity] = _target(endpoint, path)
         return Call(self._pool, self._patience, endpoint, target, body)
 
     async def aclose(self) -> None:
@@ -73,7 +68,8 @@ class Call:
         self._connection: Connection | None = None
         self._head = AnswerHead()
 
-    async def __aenter__(self) -> Call:
+    async def open(self) -> Call:
+        """Sends the request; returns when the answer has begun with status 200. Leave it by `async with`."""
         self._wait = self._patience.begin(self._endpoint.timeouts.first_byte_timeout)
         try:
             self._connection, self._head = await self._open()
@@ -83,6 +79,9 @@ class Call:
             self._end(error)
             raise
         return self
+
+    async def __aenter__(self) -> Call:
+        return self if self._connection is not None else await self.open()
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -100,6 +99,10 @@ class Call:
         """Raises `BackendError` unless the answer is an event stream."""
         if self._head.content_type != "text/event-stream":
             raise not_json(self._endpoint.name, 200, self._head.content_type, await self._read())
+
+    @property
+    def content_type(self) -> str:
+        return self._head.content_type
 
     async def packets(self) -> AsyncIterator[bytes]:
         """A streamed answer as it comes."""
@@ -183,8 +186,8 @@ class Call:
         metrics.of(metrics.BACKEND_CALLS, self._endpoint.name, outcome).inc()
 
 
-def _target(endpoint: Endpoint) -> _Target:
-    url = urlsplit(f"{endpoint.base_url}/chat/completions")
+def _target(endpoint: Endpoint, path: str) -> _Target:
+    url = urlsplit(f"{endpoint.base_url}{path}")
     tls = url.scheme == "https"
     headers = {
         "host": url.netloc.rpartition("@")[2],

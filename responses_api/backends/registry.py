@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from responses_api.config.schema import MaxTokensField, RouterConfig, Timeouts, VllmEndpoint
+from responses_api.config.schema import BackendApi, MaxTokensField, RouterConfig, Timeouts, VllmEndpoint
 from responses_api.errors import ModelNotFound
 
 
@@ -18,6 +18,7 @@ class Endpoint:
     weight: int = 1
     api_key: str = field(default="", repr=False)
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    api: BackendApi = "chat"
     max_tokens_field: MaxTokensField = "max_completion_tokens"
     timeouts: Timeouts = field(default_factory=Timeouts)
 
@@ -37,6 +38,7 @@ class Registry:
                 weight=backend.weight,
                 api_key=backend.api_key,
                 headers=backend.headers,
+                api=backend.api,
                 max_tokens_field=backend.max_tokens_field,
                 timeouts=backend.timeouts,
             )
@@ -79,5 +81,6 @@ def _from_vllm(endpoint: VllmEndpoint, timeouts: Timeouts) -> Endpoint:
         name=endpoint.name,
         base_url=f"http://{host}:{endpoint.port}/v1",
         weight=endpoint.weight,
+        api=endpoint.api,
         timeouts=timeouts,
     )

@@ -11,10 +11,12 @@ from urllib.parse import urlsplit
 
 from responses_api.config.errors import Problem
 from responses_api.config.mask import MASK, mask_url
-from responses_api.config.schema import RedisConfig, ResponseApiConfig, RouterConfig, Timeouts
+from responses_api.config.schema import BackgroundConfig, RedisConfig, ResponseApiConfig, RouterConfig, Timeouts
 
 _HOST = re.compile(r"[^\s:/@\[\]]+\Z")
 _HOST_PORT = re.compile(r"(\[(?P<ipv6>[^\]]*:[^\]]*)\]|(?P<host>[^:]+))(:(?P<port>[0-9]{1,5}))?\Z")
+
+MIN_SECRET_CHARS = 16
 
 
 def problems_of(config: RouterConfig) -> Iterator[Problem]:
@@ -31,6 +33,27 @@ def problems_of(config: RouterConfig) -> Iterator[Problem]:
     yield from _at_least("chain_cache_bytes", config.chain_cache_bytes, 0)
     yield from _at_least("index.max_backlog", config.index.max_backlog, 1)
     yield from _at_least("index.retention_seconds", config.index.retention_seconds, 1)
+    yield from _check_background(config.background)
+    for name in ("interactive", "upkeep"):
+        yield from _at_least(f"workers.{name}", getattr(config.workers, name), 1)
+    yield from _positive("websocket.max_seconds", config.websocket.max_seconds)
+    yield from _at_least("websocket.max_waiting", config.websocket.max_waiting, 1)
+    for index, secret in enumerate(config.sealing_secrets):
+        if len(secret) < MIN_SECRET_CHARS:
+            reason = f"is shorter than {MIN_SECRET_CHARS} characters"
+            yield Problem(f"sealing_secrets[{index}]", None, reason, "Use a long random text")
+
+
+def _check_background(background: BackgroundConfig) -> Iterator[Problem]:
+    if not 2 <= background.lease_seconds <= 20:
+        # Shorter, and a busy worker loses runs it still holds; longer, and a dead one's are found too late.
+        yield Problem("background.lease_seconds", background.lease_seconds, "is not between 2 and 20", "Use 10")
+    yield from _at_least("background.max_attempts", background.max_attempts, 1)
+    yield from _at_least("background.event_log_seconds", background.event_log_seconds, 600)
+    yield from _at_least("background.event_log_max_bytes", background.event_log_max_bytes, 65_536)
+    for tier, priority in background.tier_priorities.items():
+        if not 0 <= priority <= 9:
+            yield Problem(f"background.tier_priorities.{tier}", priority, "is no priority", "Use 0 (first) to 9")
 
 
 def _check_response_api(api: ResponseApiConfig) -> Iterator[Problem]:

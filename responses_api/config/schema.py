@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 StoreBackend = Literal["memory", "redis", "milvus"]
+BackendApi = Literal["chat", "responses"]
 MaxTokensField = Literal["max_completion_tokens", "max_tokens"]
 
 DAY_SECONDS = 86_400
@@ -80,6 +81,7 @@ class VllmEndpoint:
     address: str
     port: int
     weight: int = 1
+    api: BackendApi = "chat"
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +95,8 @@ class BackendConfig:
     """The models it serves; empty = any."""
     weight: int = 1
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    api: BackendApi = "chat"
+    """What `POST /v1/responses` becomes there: a Chat Completions request, or itself with its history resolved."""
     max_tokens_field: MaxTokensField = "max_completion_tokens"
     """How this backend wants `max_output_tokens` named; older servers (Ollama) know only `max_tokens`."""
     timeouts: Timeouts = field(default_factory=Timeouts)
@@ -116,6 +120,44 @@ class IndexConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class BackgroundConfig:
+    """Runs with `background: true`. They live in Redis, owned by leases, and need `store_backend: redis`."""
+
+    lease_seconds: float = 10
+    """A worker that is silent for so long has lost its runs."""
+    max_attempts: int = 3
+    """How often a run is begun before it is marked failed. One whose stream has said something is not begun again."""
+    event_log_seconds: int = 1800
+    """How long the events of a streamed run can be replayed; at least 600."""
+    event_log_max_bytes: int = 16 * 1024 * 1024
+    """Of one run's events; past it the older half goes."""
+    tier_priorities: Mapping[str, int] = field(
+        default_factory=lambda: {"priority": 0, "auto": 3, "default": 3, "scale": 3, "flex": 6}
+    )
+    """`service_tier` → the queue's priority, 0 (first) to 9."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerConfig:
+    """How many tasks of a queue run at once in each worker process."""
+
+    interactive: int = 64
+    """Background runs: they wait for backends, so there may be many."""
+    upkeep: int = 8
+    """Cache writes, index and sweeps together."""
+
+
+@dataclass(frozen=True, slots=True)
+class WebSocketConfig:
+    """`GET /v1/responses` as a WebSocket."""
+
+    max_seconds: float = 3600
+    """A connection's life; past it the client is told to open another."""
+    max_waiting: int = 16
+    """Requests of one connection that may wait for the one in progress."""
+
+
+@dataclass(frozen=True, slots=True)
 class RouterConfig:
     """Everything `ROUTER_CONFIG` says, after `${VAR}` expansion, `config_path` and defaults."""
 
@@ -124,6 +166,12 @@ class RouterConfig:
     backends: tuple[BackendConfig, ...] = ()
     model_config: Mapping[str, ModelConfig] = field(default_factory=dict)
     index: IndexConfig = field(default_factory=IndexConfig)
+    background: BackgroundConfig = field(default_factory=BackgroundConfig)
+    workers: WorkerConfig = field(default_factory=WorkerConfig)
+    websocket: WebSocketConfig = field(default_factory=WebSocketConfig)
+    sealing_secrets: tuple[str, ...] = field(default=(), repr=False)
+    """For what clients carry sealed (compacted history, encrypted reasoning): the first seals, all open. Empty: one
+    made from SECRET_KEY."""
     timeouts: Timeouts = field(default_factory=Timeouts)
     """For `vllm_endpoints`, and the default for `backends`."""
     max_body_bytes: int = 32 * 1024 * 1024

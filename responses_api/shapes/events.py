@@ -5,14 +5,18 @@ Each carries a `sequence_number` that counts from 0 within its response without 
 
 from __future__ import annotations
 
+import secrets
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
 from responses_api import sse
 from responses_api.shapes.items import Item
 from responses_api.shapes.response import Response
+
+OBFUSCATION_BLOCK = 16
 
 
 class Event(Struct, tag_field="type", kw_only=True):
@@ -30,6 +34,10 @@ class Created(_Lifecycle, tag="response.created"):
 
 
 class InProgress(_Lifecycle, tag="response.in_progress"):
+    pass
+
+
+class Queued(_Lifecycle, tag="response.queued"):
     pass
 
 
@@ -72,6 +80,7 @@ class ContentPartDone(_ContentEvent, tag="response.content_part.done"):
 class OutputTextDelta(_ContentEvent, tag="response.output_text.delta"):
     delta: str
     logprobs: list[Any]
+    obfuscation: str | UnsetType = UNSET
 
 
 class OutputTextDone(_ContentEvent, tag="response.output_text.done"):
@@ -81,6 +90,7 @@ class OutputTextDone(_ContentEvent, tag="response.output_text.done"):
 
 class RefusalDelta(_ContentEvent, tag="response.refusal.delta"):
     delta: str
+    obfuscation: str | UnsetType = UNSET
 
 
 class RefusalDone(_ContentEvent, tag="response.refusal.done"):
@@ -89,6 +99,7 @@ class RefusalDone(_ContentEvent, tag="response.refusal.done"):
 
 class ReasoningTextDelta(_ContentEvent, tag="response.reasoning_text.delta"):
     delta: str
+    obfuscation: str | UnsetType = UNSET
 
 
 class ReasoningTextDone(_ContentEvent, tag="response.reasoning_text.done"):
@@ -99,6 +110,7 @@ class FunctionCallArgumentsDelta(Event, tag="response.function_call_arguments.de
     item_id: str
     output_index: int
     delta: str
+    obfuscation: str | UnsetType = UNSET
 
 
 class FunctionCallArgumentsDone(Event, tag="response.function_call_arguments.done"):
@@ -108,14 +120,39 @@ class FunctionCallArgumentsDone(Event, tag="response.function_call_arguments.don
     arguments: str
 
 
+class Forwarded:
+    """An event that a backend made, with ids and number of ours. What its kind means is between backend and client."""
+
+    __slots__ = ("fields", "sequence_number")
+
+    def __init__(self, sequence_number: int, fields: dict[str, Any]) -> None:
+        self.sequence_number = sequence_number
+        self.fields = fields | {"sequence_number": sequence_number}
+
+
+AnyEvent = Event | Forwarded
+TERMINAL_TYPES = frozenset({"response.completed", "response.incomplete", "response.failed"})
+
 _encoder = msgspec.json.Encoder()
 
 
-def encode(event: Event) -> bytes:
+def encode(event: AnyEvent) -> bytes:
     """The event's JSON, `type` first."""
-    return _encoder.encode(event)
+    return _encoder.encode(event.fields if isinstance(event, Forwarded) else event)
 
 
-def to_frame(event: Event) -> bytes:
+def type_of(event: AnyEvent) -> str:
+    return str(event.fields["type"] if isinstance(event, Forwarded) else event.__struct_config__.tag)
+
+
+def to_frame(event: AnyEvent) -> bytes:
     """The event as one SSE frame; `event:` equals `type`."""
-    return sse.frame(str(event.__struct_config__.tag).encode(), _encoder.encode(event))
+    return sse.frame(type_of(event).encode(), encode(event))
+
+
+def obfuscate(events: Iterable[AnyEvent]) -> None:
+    """Pads deltas to multiples of `OBFUSCATION_BLOCK` characters, so that packet sizes do not tell what is said."""
+    for event in events:
+        if isinstance(event, OutputTextDelta | RefusalDelta | ReasoningTextDelta | FunctionCallArgumentsDelta):
+            missing = -len(event.delta) % OBFUSCATION_BLOCK
+            event.obfuscation = secrets.token_urlsafe(OBFUSCATION_BLOCK)[:missing]

@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from responses_api.errors import InvalidRequest
-from responses_api.shapes.ids import new_id
+from responses_api.shapes.ids import ItemIds
 from responses_api.shapes.validation import decode, decode_any, invalid_value
 
 Item = dict[str, Any]
@@ -103,6 +103,19 @@ class Reasoning(Struct):
     encrypted_content: str | None = None
 
 
+class Compaction(Struct):
+    """A summary of what came before, sealed by whoever made it."""
+
+    encrypted_content: Annotated[str, Meta(min_length=1)]
+    id: str | None = None
+
+
+class ItemReference(Struct):
+    """Stands for an item that is stored already."""
+
+    id: Annotated[str, Meta(min_length=1)]
+
+
 EMPTY_TEXT = msgspec.Raw(b'""')
 
 
@@ -134,13 +147,15 @@ class ItemView(Struct, gc=False):
     name: str = ""
     arguments: str = ""
     output: str | list[PartView] = ""
+    encrypted_content: str = ""
 
 
 class _Head(Struct):
-    """Enough of an item to know what it is. `type` may be absent: then it is a message."""
+    """Enough of an item to know what it is. Without `type` it is a message, or with an id alone a reference."""
 
     type: str | None = None
     role: str | None = None
+    id: str | None = None
 
 
 _MESSAGES: dict[str, type[Struct]] = {
@@ -153,17 +168,61 @@ _OTHERS: dict[str, type[Struct]] = {
     "function_call": FunctionCall,
     "function_call_output": FunctionCallOutput,
     "reasoning": Reasoning,
+    "compaction": Compaction,
+    "item_reference": ItemReference,
 }
-_ID_PREFIX = {"message": "msg", "function_call": "fc", "function_call_output": "fc", "reasoning": "rs"}
+HOSTED_KINDS = frozenset(
+    {
+        "additional_tools",
+        "apply_patch_call",
+        "apply_patch_call_output",
+        "code_interpreter_call",
+        "compaction_trigger",
+        "computer_call",
+        "computer_call_output",
+        "configuration_update",
+        "custom_tool_call",
+        "custom_tool_call_output",
+        "file_search_call",
+        "image_generation_call",
+        "local_shell_call",
+        "local_shell_call_output",
+        "mcp_approval_request",
+        "mcp_approval_response",
+        "mcp_call",
+        "mcp_list_tools",
+        "program",
+        "program_output",
+        "shell_call",
+        "shell_call_output",
+        "tool_search_call",
+        "tool_search_output",
+        "web_search_call",
+    }
+)
+"""Items that only a backend which speaks the Responses API itself can read; it also checks their fields."""
+_ID_PREFIX = {
+    "message": "msg",
+    "function_call": "fc",
+    "function_call_output": "fc",
+    "reasoning": "rs",
+    "compaction": "cmp",
+}
+_WITH_STATUS = ("message", "function_call", "function_call_output")
 
 
-def parse_input(value: str | list[msgspec.Raw] | None) -> list[Item]:
+def parse_input(value: str | list[msgspec.Raw] | None, ids: ItemIds) -> list[Item]:
     """The request's `input` as items with ids and content in parts. Raises `InvalidRequest` that names the part."""
     if value is None:
         return []
     if isinstance(value, str):
-        return [text_message("user", value)]
-    return [_parse_item(raw, f"input[{index}]") for index, raw in enumerate(value)]
+        return [text_message("user", value, ids)]
+    return parse_items(value, ids, "input")
+
+
+def parse_items(raws: list[msgspec.Raw], ids: ItemIds, path: str) -> list[Item]:
+    """Items with ids and content in parts; `path` is where they stand. Raises `InvalidRequest` that names the part."""
+    return [_parse_item(raw, ids, f"{path}[{index}]") for index, raw in enumerate(raws)]
 
 
 _encoder = msgspec.json.Encoder()
@@ -171,13 +230,44 @@ _encoder = msgspec.json.Encoder()
 
 def view(items: list[Item]) -> list[ItemView]:
     """Raises `InvalidRequest` for a field that its item has no use for, and that is not what its name says."""
-    return [decode(_encoder.encode(item), ItemView, f"input[{index}]") for index, item in enumerate(items)]
+    return [
+        ItemView(item["type"])
+        if item["type"] in HOSTED_KINDS
+        else decode(_encoder.encode(item), ItemView, f"input[{index}]")
+        for index, item in enumerate(items)
+    ]
 
 
-def text_message(role: str, text: str) -> Item:
+class _Kind(Struct):
+    type: str = ""
+
+
+_views_decoder = msgspec.json.Decoder(list[ItemView])
+_raws_decoder = msgspec.json.Decoder(list[msgspec.Raw])
+_view_decoder = msgspec.json.Decoder(ItemView)
+_kind_decoder = msgspec.json.Decoder(_Kind)
+
+
+def view_stored(items_json: bytes | msgspec.Raw) -> list[ItemView]:
+    """The views of a JSON array of items. Raises `msgspec.DecodeError` for one that is none.
+
+    A hosted item's fields are whatever its backend makes of them: of it only the type is seen.
+    """
+    try:
+        return _views_decoder.decode(items_json)
+    except msgspec.ValidationError:
+        raws = _raws_decoder.decode(items_json)
+        kinds = [_kind_decoder.decode(raw).type for raw in raws]
+        return [
+            ItemView(kind) if kind in HOSTED_KINDS else _view_decoder.decode(raw)
+            for raw, kind in zip(raws, kinds, strict=True)
+        ]
+
+
+def text_message(role: str, text: str, ids: ItemIds) -> Item:
     """A whole message of one text part; the part's type follows from who speaks."""
     return {
-        "id": new_id("msg"),
+        "id": ids.new("msg"),
         "type": "message",
         "role": role,
         "status": "completed",
@@ -191,33 +281,36 @@ def _text_part(role: str, text: str) -> Item:
     return {"type": "input_text", "text": text}
 
 
-def _parse_item(raw: msgspec.Raw, path: str) -> Item:
+def _parse_item(raw: msgspec.Raw, ids: ItemIds, path: str) -> Item:
     head = decode(raw, _Head, path)
-    kind = head.type or "message"
-    decode(raw, _shape(kind, head.role, path), path)
+    kind = head.type or ("item_reference" if head.role is None and head.id else "message")
+    shape = _shape(kind, head.role, path)
+    if shape is not None:
+        decode(raw, shape, path)
     item: Item = decode_any(raw, path)
     item["type"] = kind
     if not item.get("id"):
-        item["id"] = new_id(_ID_PREFIX[kind])
-    if item.get("status") is None and kind != "reasoning":
+        item["id"] = ids.new(_ID_PREFIX.get(kind, "item"))
+    if item.get("status") is None and kind in _WITH_STATUS:
         item["status"] = "completed"
     if kind == "message":
         _normalise_message(item, path)
     # Open Responses allows these to be absent, not null.
-    for optional in ("phase", "encrypted_content", "content"):
+    for optional in ("phase", "encrypted_content", "content", "name"):
         if item.get(optional, "") is None:
             del item[optional]
     return item
 
 
-def _shape(kind: str, role: str | None, path: str) -> type[Struct]:
+def _shape(kind: str, role: str | None, path: str) -> type[Struct] | None:
+    """None for a hosted kind."""
     if kind == "message":
         shape = _MESSAGES.get(role or "")
         if shape is None:
             raise invalid_value(role, sorted(_MESSAGES), f"{path}.role")
         return shape
     shape = _OTHERS.get(kind)
-    if shape is None:
+    if shape is None and kind not in HOSTED_KINDS:
         raise invalid_value(kind, ["message", *sorted(_OTHERS)], f"{path}.type")
     return shape
 

@@ -12,9 +12,10 @@ import msgspec
 from msgspec import Meta, Struct
 
 from responses_api.errors import InvalidRequest, MissingParameter, UnsupportedParameter
+from responses_api.shapes.ids import ItemIds, is_id, new_id
 from responses_api.shapes.items import Item, ItemView, parse_input, view
 from responses_api.shapes.tools import Tool, ToolChoice, parse_tool_choice, parse_tools
-from responses_api.shapes.validation import decode, decode_any
+from responses_api.shapes.validation import decode, decode_any, invalid_type
 
 Include = Literal[
     "file_search_call.results",
@@ -74,6 +75,12 @@ class StreamOptions(Struct):
     include_obfuscation: bool | None = None
 
 
+class Compaction(Struct, tag="compaction"):
+    """Compact the history once it counts `compact_threshold` tokens; None: the gateway's default."""
+
+    compact_threshold: Annotated[int, Meta(ge=1000, le=MAX_INT)] | None = None
+
+
 Metadata = Annotated[
     dict[Annotated[str, Meta(max_length=64)], Annotated[str, Meta(max_length=512)]], Meta(max_length=16)
 ]
@@ -105,6 +112,7 @@ class CreateParams(Struct, kw_only=True):
     text: TextConfig | None = None
     reasoning: ReasoningConfig | None = None
     truncation: Literal["auto", "disabled"] | None = None
+    context_management: Annotated[list[Compaction], Meta(min_length=1)] | None = None
     metadata: Metadata | None = None
     service_tier: Literal["auto", "default", "flex", "scale", "priority", "fast", "ultrafast"] | None = None
     safety_identifier: Annotated[str, Meta(max_length=128)] | None = None
@@ -114,22 +122,26 @@ class CreateParams(Struct, kw_only=True):
 
 
 KNOWN_FIELDS = frozenset(CreateParams.__struct_fields__)
+_SOURCES_OF_INPUT = frozenset({"input", "previous_response_id", "prompt", "conversation"})
 
 
 @dataclass(slots=True)
 class CreateRequest:
     """A checked request: `params` as sent, with the fields that need parsing beside them.
 
-    `items` are the input as it is stored, `views` the same as translation reads it.
-    `extra` are the fields unknown here; the backend gets them as they came.
+    `items` are the input as it is stored, `views` the same as translation reads it. `fields` is the body, field by
+    field; `extra` are those unknown here, which the backend gets as they came.
     """
 
+    response_id: str
     params: CreateParams
     model: str
     items: list[Item]
     views: list[ItemView]
     tools: list[Tool]
     tool_choice: ToolChoice
+    conversation_id: str | None
+    fields: dict[str, msgspec.Raw]
     extra: dict[str, Any]
 
     @property
@@ -140,35 +152,69 @@ class CreateRequest:
     def wants_logprobs(self) -> bool:
         return "message.output_text.logprobs" in (self.params.include or ())
 
+    @property
+    def wants_encrypted_reasoning(self) -> bool:
+        return "reasoning.encrypted_content" in (self.params.include or ())
 
-def parse_create_request(body: bytes) -> CreateRequest:
-    """The body of a create, checked. Raises `InvalidRequest` in the order the live API checks: model, input, fields."""
+    @property
+    def wants_obfuscation(self) -> bool:
+        options = self.params.stream_options
+        return options is not None and bool(options.include_obfuscation)
+
+
+def parse_create_request(body: bytes, response_id: str | None = None) -> CreateRequest:
+    """The body of a create, checked. Raises `InvalidRequest` in the order the live API checks: model, input, fields.
+
+    With the `response_id` of an earlier parse the items get the ids they had then.
+    """
     fields = decode(body, dict[str, msgspec.Raw])
     if "model" not in fields:
         raise MissingParameter("model")
-    if not (fields.keys() & {"input", "previous_response_id", "prompt", "conversation"}):
+    if not (fields.keys() & _SOURCES_OF_INPUT):
         raise MissingParameter("input")
     params = decode(body, CreateParams)
     if not params.model:
         raise MissingParameter("model")
     extra = {name: fields[name] for name in fields.keys() - KNOWN_FIELDS}
     _refuse_unsupported(params, extra)
+    response_id = response_id or new_id("resp")
     tools = parse_tools(params.tools)
-    items = parse_input(params.input)
-    if not items and not params.previous_response_id:
+    items = parse_input(params.input, ItemIds(response_id))
+    conversation_id = parse_conversation(params.conversation)
+    if not items and not params.previous_response_id and not conversation_id:
         raise InvalidRequest(
             "One of \"input\" or \"previous_response_id\" or 'prompt' or 'conversation' must be provided.",
             code="missing_required_parameter",
         )
     return CreateRequest(
+        response_id=response_id,
         params=params,
         model=params.model,
         items=items,
         views=view(items),
         tools=tools,
         tool_choice=parse_tool_choice(params.tool_choice, tools),
+        conversation_id=conversation_id,
+        fields=fields,
         extra={name: decode_any(raw, name) for name, raw in extra.items()},
     )
+
+
+def parse_conversation(conversation: str | dict[str, Any] | None) -> str | None:
+    """`"conv_…"` or `{"id": "conv_…"}` → the id. Raises `InvalidRequest`."""
+    if isinstance(conversation, dict):
+        if "id" not in conversation:
+            raise MissingParameter("conversation.id")
+        conversation = conversation["id"]
+        if not isinstance(conversation, str):
+            raise invalid_type("a string", conversation, "conversation.id")
+    if conversation is not None and not is_id(conversation, "conv"):
+        raise InvalidRequest(
+            f"Invalid 'conversation': '{conversation[:100]}'. Expected an ID that begins with 'conv_'.",
+            code="invalid_value",
+            param="conversation",
+        )
+    return conversation
 
 
 def _refuse_unsupported(params: CreateParams, extra: dict[str, msgspec.Raw]) -> None:
@@ -184,13 +230,22 @@ def _refuse_unsupported(params: CreateParams, extra: dict[str, msgspec.Raw]) -> 
             "The 'stream_options' parameter is only allowed when 'stream' is enabled.", param="stream_options"
         )
     if params.previous_response_id and params.conversation:
-        # Verbatim, with the empty name and the truncation: clients match on it.
-        raise InvalidRequest(
-            "Mutually exclusive parameters: ''. Ensure you are only providing one of: 'pre..._id' or 'conversation'.",
-            code="mutually_exclusive_parameters",
-        )
+        raise conflicting_history()
     if params.background and params.store is False:
-        raise UnsupportedParameter("Background responses need 'store' to be true.", "background")
-    for name in ("background", "conversation", "prompt"):
-        if getattr(params, name):
-            raise UnsupportedParameter(f"'{name}' is not supported by this version of the gateway.", name)
+        raise UnsupportedParameter(
+            "Background mode requires 'store' to be true; stateless requests are rejected.", "background"
+        )
+    if params.prompt:
+        raise UnsupportedParameter(
+            "Prompt templates are not supported by this gateway: send the prompt's text as 'instructions' or 'input'.",
+            "prompt",
+        )
+
+
+def conflicting_history() -> InvalidRequest:
+    """For `previous_response_id` beside `conversation`."""
+    # Verbatim, with the empty name and the truncation: clients match on it.
+    return InvalidRequest(
+        "Mutually exclusive parameters: ''. Ensure you are only providing one of: 'pre..._id' or 'conversation'.",
+        code="mutually_exclusive_parameters",
+    )

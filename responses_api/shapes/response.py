@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Literal
 
 import msgspec
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
 from responses_api.shapes.items import Item
 from responses_api.shapes.request import CreateRequest, Format, TextFormat
@@ -35,6 +35,19 @@ class Usage(Struct):
     output_tokens: int
     output_tokens_details: OutputTokensDetails
     total_tokens: int
+
+    def __add__(self, other: Usage) -> Usage:
+        one, two = self.input_tokens_details, other.input_tokens_details
+        reasoning = self.output_tokens_details.reasoning_tokens + other.output_tokens_details.reasoning_tokens
+        return Usage(
+            input_tokens=self.input_tokens + other.input_tokens,
+            input_tokens_details=InputTokensDetails(
+                one.cached_tokens + two.cached_tokens, one.cache_write_tokens + two.cache_write_tokens
+            ),
+            output_tokens=self.output_tokens + other.output_tokens,
+            output_tokens_details=OutputTokensDetails(reasoning),
+            total_tokens=self.total_tokens + other.total_tokens,
+        )
 
 
 class ResponseError(Struct):
@@ -98,6 +111,8 @@ class Response(Struct, kw_only=True):
     usage: Usage | None = None
     user: str | None
     metadata: dict[str, str]
+    truncated_items: int | UnsetType = UNSET
+    """How many of the oldest items `truncation: auto` left out; absent where none."""
 
 
 _encoder = msgspec.json.Encoder()
@@ -107,14 +122,15 @@ def encode(response: Response) -> bytes:
     return _encoder.encode(response)
 
 
-def in_progress(request: CreateRequest, response_id: str, created_at: int, instructions: str | None) -> Response:
+def in_progress(request: CreateRequest, created_at: int, instructions: str | None) -> Response:
     """The response as it stands before the backend has said anything."""
     params = request.params
     text, reasoning = params.text, params.reasoning
     return Response(
-        id=response_id,
+        id=request.response_id,
         created_at=created_at,
         status="in_progress",
+        background=bool(params.background),
         instructions=instructions,
         max_output_tokens=params.max_output_tokens,
         max_tool_calls=params.max_tool_calls,
@@ -122,10 +138,11 @@ def in_progress(request: CreateRequest, response_id: str, created_at: int, instr
         output=[],
         parallel_tool_calls=params.parallel_tool_calls is not False,
         previous_response_id=params.previous_response_id,
+        conversation=ConversationRef(request.conversation_id) if request.conversation_id else None,
         prompt_cache_key=params.prompt_cache_key,
         reasoning=ReasoningEcho(reasoning.effort, reasoning.summary) if reasoning else ReasoningEcho(),
         safety_identifier=params.safety_identifier,
-        # The tier that served, not the one asked for: a backend of one's own has one tier.
+        # The tier that served, not the one asked for: the backend may tell, and one's own has one tier.
         service_tier="default",
         store=request.store,
         temperature=_given(params.temperature, 1),

@@ -30,9 +30,14 @@ class NamedChoice(Struct):
     name: ToolName
 
 
+class AllowedTool(Struct):
+    type: str
+    name: ToolName | None = None
+
+
 class AllowedTools(Struct):
     type: Literal["allowed_tools"]
-    tools: Annotated[list[NamedChoice], Meta(min_length=1, max_length=128)]
+    tools: Annotated[list[AllowedTool], Meta(min_length=1, max_length=128)]
     mode: Literal["auto", "required"] = "auto"
 
 
@@ -43,18 +48,16 @@ class _Head(Struct):
 def parse_tools(raws: list[msgspec.Raw] | None) -> list[Tool]:
     """The request's tools, with absent `description`, `parameters` and `strict` as null: their echo needs the keys.
 
-    Raises `InvalidRequest` for a tool that is wrong, or of a kind that no Chat Completions backend runs.
+    Tools other than functions stay as they came. Raises `InvalidRequest` for a tool that is wrong.
     """
     tools: list[Tool] = []
     for index, raw in enumerate(raws or ()):
         path = f"tools[{index}]"
         head = decode(raw, _Head, path)
         if head.type != "function":
-            raise InvalidRequest(
-                f"Tool type '{head.type}' is not supported by this backend. Supported values are: 'function'.",
-                code="unsupported_tool",
-                param=f"{path}.type",
-            )
+            # What else there is depends on the backend; its dialect says what it takes.
+            tools.append(decode_any(raw, path))
+            continue
         decode(raw, FunctionTool, path)
         tools.append({"description": None, "parameters": None, "strict": None, **decode_any(raw, path)})
     return tools
@@ -72,13 +75,13 @@ def parse_tool_choice(choice: str | dict[str, Any] | None, tools: list[Tool]) ->
                 "Tool choice 'required' must be specified with 'tools' parameter.", param="tool_choice"
             )
         return choice
-    for name in _names(choice):
-        if all(tool["name"] != name for tool in tools):
+    for name in _names(choice, tools):
+        if all(tool.get("name") != name for tool in tools):
             raise InvalidRequest(f"Tool choice '{name}' not found in 'tools' parameter.", param="tool_choice")
     return choice
 
 
-def _names(choice: dict[str, Any]) -> list[str]:
+def _names(choice: dict[str, Any], tools: list[Tool]) -> list[str]:
     kind = choice.get("type")
     if not isinstance(kind, str):
         raise invalid_type("a string", kind, "tool_choice.type")
@@ -86,5 +89,9 @@ def _names(choice: dict[str, Any]) -> list[str]:
     if kind == "function":
         return [decode(encoded, NamedChoice, "tool_choice").name]
     if kind == "allowed_tools":
-        return [tool.name for tool in decode(encoded, AllowedTools, "tool_choice").tools]
-    raise invalid_value(kind, ["function", "allowed_tools"], "tool_choice.type")
+        return [tool.name for tool in decode(encoded, AllowedTools, "tool_choice").tools if tool.name]
+    if any(tool["type"] == kind for tool in tools):
+        return []
+    raise invalid_value(
+        kind, sorted({"function", "allowed_tools", *(tool["type"] for tool in tools)}), "tool_choice.type"
+    )

@@ -1,9 +1,13 @@
-"""What every store of responses can do. One contract, one test class run against each."""
+"""What every store of responses and conversations can do. One contract, one test class run against each."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from enum import Enum
 from typing import Protocol
+
+Items = Sequence[tuple[str, bytes]]
+"""Ids and items, oldest first."""
 
 
 class Store(Protocol):
@@ -31,3 +35,47 @@ class Store(Protocol):
 
     async def ping(self) -> None:
         """Returns when the store answers."""
+
+
+class Outcome(Enum):
+    """What a conversation's store says of a change."""
+
+    DONE = "done"
+    MISSING = "missing"
+    LOCKED = "locked"
+
+
+class ConversationStore(Protocol):
+    """Conversations and their items, opaque bytes under ids; no expiry. Raises `StoreUnavailable` as `Store` does.
+
+    A conversation is locked by a `holder` (a response's id) from the reading of its items until they are added to.
+    """
+
+    async def create(self, conversation_id: str, value: bytes, items: Items) -> None: ...
+
+    async def get(self, conversation_id: str) -> bytes | None: ...
+
+    async def replace(self, conversation_id: str, value: bytes) -> bool:
+        """False where there is none."""
+
+    async def delete(self, conversation_id: str) -> bool:
+        """With its items."""
+
+    async def items(self, conversation_id: str) -> list[bytes]:
+        """All of them, oldest first."""
+
+    async def page(self, conversation_id: str, after: str | None, limit: int, *, ascending: bool) -> list[bytes] | None:
+        """Up to `limit` items behind `after`; None where `after` is not among them."""
+
+    async def item(self, conversation_id: str, item_id: str) -> bytes | None: ...
+
+    async def append(self, conversation_id: str, items: Items, holder: str) -> Outcome:
+        """All or nothing, and unlocks. LOCKED where another than `holder` has the lock. Items there already stay."""
+
+    async def remove_item(self, conversation_id: str, item_id: str) -> bool: ...
+
+    async def lock(self, conversation_id: str, holder: str, seconds: float) -> Outcome:
+        """Also renews the lock of the same holder."""
+
+    async def unlock(self, conversation_id: str, holder: str) -> None:
+        """Nothing where another has the lock."""

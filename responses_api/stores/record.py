@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Raw, Struct, field
 
 from responses_api.errors import ApiError
-from responses_api.shapes.items import ItemView
+from responses_api.shapes.items import ItemView, view_stored
 
 MAX_ANCESTORS = 64
 
@@ -46,6 +46,12 @@ class LinkResponse(Struct):
     instructions: str | None = None
 
 
+class _RawResponse(Struct):
+    status: str
+    output: Raw
+    instructions: str | None = None
+
+
 class ChainLink(Struct, kw_only=True):
     """A record as a follow-up needs it."""
 
@@ -69,6 +75,8 @@ class ChainLink(Struct, kw_only=True):
 _encoder = msgspec.json.Encoder()
 _response_decoder = msgspec.json.Decoder(StoredResponse)
 _ids_decoder = msgspec.json.Decoder(list[str])
+_raw_response_decoder = msgspec.json.Decoder(_RawResponse)
+_raws_decoder = msgspec.json.Decoder(list[Raw])
 _link_decoder = msgspec.json.Decoder(ChainLink)
 
 
@@ -88,5 +96,30 @@ def decode_link(response_id: str, value: bytes) -> ChainLink:
     """Raises `CorruptRecord`."""
     try:
         return _link_decoder.decode(value)
+    except msgspec.ValidationError:
+        return _decode_unusual_link(response_id, value)
     except (msgspec.DecodeError, UnicodeError) as error:
         raise CorruptRecord(response_id) from error
+
+
+def _decode_unusual_link(response_id: str, value: bytes) -> ChainLink:
+    """A link with items of hosted tools, whose fields follow no shape of ours."""
+    try:
+        stored = _response_decoder.decode(value)
+        response = _raw_response_decoder.decode(stored.response)
+        return ChainLink(
+            id=stored.id,
+            project=stored.project,
+            depth=stored.depth,
+            ancestor_ids=Raw(_encoder.encode(stored.ancestors)),
+            input=view_stored(stored.input),
+            response=LinkResponse(response.status, view_stored(response.output), response.instructions),
+        )
+    except (msgspec.DecodeError, UnicodeError) as error:
+        raise CorruptRecord(response_id) from error
+
+
+def items_of(stored: StoredResponse) -> list[Raw]:
+    """The items that a response adds to its conversation, as JSON: its input, then its output."""
+    response = _raw_response_decoder.decode(stored.response)
+    return [*_raws_decoder.decode(stored.input), *_raws_decoder.decode(response.output)]

@@ -90,6 +90,7 @@ class Completion(Struct):
 
     choices: list[Choice] | None = None
     usage: ChatUsage | None = None
+    service_tier: str | None = None
     error: Any = None
 
 

@@ -9,10 +9,11 @@ from itertools import count
 from typing import Any
 
 from responses_api.shapes import events
-from responses_api.shapes.events import Event
-from responses_api.shapes.ids import new_id
+from responses_api.shapes.events import AnyEvent, Event
+from responses_api.shapes.ids import ItemIds
 from responses_api.shapes.items import Item
 from responses_api.translate.call_queue import Call
+from responses_api.translate.dialect import Seal
 from responses_api.translate.response import call_item, message_item, reasoning_item, text_part
 
 Sequence = count
@@ -23,17 +24,17 @@ class OpenItem:
 
     id_prefix = ""
 
-    def __init__(self, sequence: Sequence[int], output_index: int) -> None:
+    def __init__(self, sequence: Sequence[int], ids: ItemIds, output_index: int) -> None:
         self._sequence = sequence
-        self._id = new_id(self.id_prefix)
+        self._id = ids.new(self.id_prefix)
         self._index = output_index
 
-    def added(self) -> list[Event]:
+    def added(self) -> list[AnyEvent]:
         return [
             events.OutputItemAdded(sequence_number=next(self._sequence), output_index=self._index, item=self._empty())
         ]
 
-    def close(self) -> list[Event]:
+    def close(self) -> list[AnyEvent]:
         raise NotImplementedError
 
     def item(self, status: str) -> Item:
@@ -42,7 +43,7 @@ class OpenItem:
     def _empty(self) -> Item:
         return self.item("in_progress")
 
-    def _event(self, kind: type[Event], **fields: Any) -> Event:
+    def _event(self, kind: type[Event], **fields: Any) -> AnyEvent:
         return kind(
             sequence_number=next(self._sequence),
             item_id=self._id,  # type: ignore[call-arg]
@@ -56,14 +57,14 @@ class OpenMessage(OpenItem):
 
     id_prefix = "msg"
 
-    def __init__(self, sequence: Sequence[int], output_index: int) -> None:
-        super().__init__(sequence, output_index)
+    def __init__(self, sequence: Sequence[int], ids: ItemIds, output_index: int) -> None:
+        super().__init__(sequence, ids, output_index)
         self._parts: list[Item] = []
         self._kind = ""
         self._pieces: list[str] = []
         self._logprobs: list[dict[str, Any]] = []
 
-    def write_text(self, text: str, logprobs: list[dict[str, Any]]) -> list[Event]:
+    def write_text(self, text: str, logprobs: list[dict[str, Any]]) -> list[AnyEvent]:
         produced = self._begin_part("output_text")
         self._pieces.append(text)
         self._logprobs += logprobs
@@ -80,13 +81,13 @@ class OpenMessage(OpenItem):
         )
         return produced
 
-    def write_refusal(self, refusal: str) -> list[Event]:
+    def write_refusal(self, refusal: str) -> list[AnyEvent]:
         produced = self._begin_part("refusal")
         self._pieces.append(refusal)
         produced.append(self._event(events.RefusalDelta, content_index=len(self._parts), delta=refusal))
         return produced
 
-    def close(self) -> list[Event]:
+    def close(self) -> list[AnyEvent]:
         # A message always has a part, also when the model said nothing.
         opened = [] if self._kind or self._parts else self._begin_part("output_text")
         return opened + self._end_part()
@@ -94,7 +95,7 @@ class OpenMessage(OpenItem):
     def item(self, status: str) -> Item:
         return message_item(self._id, [*self._parts, self._part()] if self._kind else list(self._parts), status)
 
-    def _begin_part(self, kind: str) -> list[Event]:
+    def _begin_part(self, kind: str) -> list[AnyEvent]:
         if self._kind == kind:
             return []
         produced = self._end_part()
@@ -102,7 +103,7 @@ class OpenMessage(OpenItem):
         produced.append(self._event(events.ContentPartAdded, content_index=len(self._parts), part=self._part()))
         return produced
 
-    def _end_part(self) -> list[Event]:
+    def _end_part(self) -> list[AnyEvent]:
         if not self._kind:
             return []
         part, place = self._part(), len(self._parts)
@@ -125,18 +126,19 @@ class OpenReasoning(OpenItem):
 
     id_prefix = "rs"
 
-    def __init__(self, sequence: Sequence[int], output_index: int) -> None:
-        super().__init__(sequence, output_index)
+    def __init__(self, sequence: Sequence[int], ids: ItemIds, output_index: int, seal: Seal | None) -> None:
+        super().__init__(sequence, ids, output_index)
+        self._seal = seal
         self._pieces: list[str] = []
 
-    def added(self) -> list[Event]:
+    def added(self) -> list[AnyEvent]:
         return [*super().added(), self._event(events.ContentPartAdded, content_index=0, part=self._part())]
 
-    def write(self, thought: str) -> list[Event]:
+    def write(self, thought: str) -> list[AnyEvent]:
         self._pieces.append(thought)
         return [self._event(events.ReasoningTextDelta, content_index=0, delta=thought)]
 
-    def close(self) -> list[Event]:
+    def close(self) -> list[AnyEvent]:
         part = self._part()
         return [
             self._event(events.ReasoningTextDone, content_index=0, text=part["text"]),
@@ -144,7 +146,8 @@ class OpenReasoning(OpenItem):
         ]
 
     def item(self, status: str) -> Item:
-        return reasoning_item(self._id, "".join(self._pieces), status)
+        seal = self._seal if status != "in_progress" else None
+        return reasoning_item(self._id, "".join(self._pieces), status, seal)
 
     def _part(self) -> Item:
         return {"type": "reasoning_text", "text": "".join(self._pieces)}
@@ -155,14 +158,14 @@ class OpenCall(OpenItem):
 
     id_prefix = "fc"
 
-    def __init__(self, sequence: Sequence[int], output_index: int, call: Call) -> None:
-        super().__init__(sequence, output_index)
+    def __init__(self, sequence: Sequence[int], ids: ItemIds, output_index: int, call: Call) -> None:
+        super().__init__(sequence, ids, output_index)
         self.call = call
 
-    def write(self, pieces: list[str]) -> list[Event]:
+    def write(self, pieces: list[str]) -> list[AnyEvent]:
         return [self._event(events.FunctionCallArgumentsDelta, delta=piece) for piece in pieces]
 
-    def close(self) -> list[Event]:
+    def close(self) -> list[AnyEvent]:
         name, arguments = self.call.name, self.call.arguments
         return [self._event(events.FunctionCallArgumentsDone, name=name, arguments=arguments)]
 

@@ -26,6 +26,7 @@ class Outcome:
     usage: Usage | None = None
     incomplete: IncompleteReason | None = None
     error: ResponseError | None = None
+    service_tier: str | None = None
 
 
 def conclude(response: Response, outcome: Outcome, now: int) -> None:
@@ -33,6 +34,7 @@ def conclude(response: Response, outcome: Outcome, now: int) -> None:
     response.output = outcome.output
     response.usage = outcome.usage
     response.error = outcome.error
+    response.service_tier = outcome.service_tier or response.service_tier
     response.incomplete_details = IncompleteDetails(outcome.incomplete) if outcome.incomplete else None
     if outcome.error is not None:
         response.status = "failed"

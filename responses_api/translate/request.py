@@ -38,6 +38,7 @@ def to_chat_request(
     items: Iterable[ItemView],
     instructions: str | None,
     *,
+    stream: bool = False,
     max_tokens_field: str = "max_completion_tokens",
 ) -> ChatRequest:
     """The body for `POST /chat/completions`, texts as raw JSON: `items` are the whole conversation, oldest first."""
@@ -61,7 +62,7 @@ def to_chat_request(
         chat["top_logprobs"] = params.top_logprobs or 0
     if request.tools:
         chat |= _tool_options(request.tools, request.tool_choice, params.parallel_tool_calls)
-    if params.stream:
+    if stream:
         chat["stream"] = True
         chat["stream_options"] = {"include_usage": True}
     return chat | request.extra
@@ -101,6 +102,8 @@ class _Thread:
             self._messages.append({"role": "tool", "tool_call_id": item.call_id, "content": output})
         elif kind == "reasoning":
             self._add_reasoning(item)
+        # What hosted tools left in a conversation that another backend began is between its model and its tools; their
+        # result is in the message that follows. A client that sends such an item here is refused at the door.
 
     def _open_turn(self, *taken: str) -> Message:
         """The open assistant message, or a new one where a field of `taken` is filled already."""
@@ -183,7 +186,7 @@ def _tool_options(tools: list[Tool], choice: ToolChoice, parallel: bool | None) 
     chat_choice: Any = choice
     if isinstance(choice, dict) and choice["type"] == "allowed_tools":
         # Only what is offered can be called: leaving the others out is the one constraint every backend keeps.
-        allowed = {tool["name"] for tool in choice["tools"]}
+        allowed = {tool.get("name") for tool in choice["tools"]}
         tools = [tool for tool in tools if tool["name"] in allowed]
         chat_choice = choice.get("mode", "auto")
     elif isinstance(choice, dict):

@@ -49,10 +49,8 @@ def refused(**fields: Any) -> ApiError:
             "Invalid value: 'yaml'. Supported values are: 'json_object', 'json_schema' and 'text'.",
         ),
         ({"tools": [{"type": "function"}]}, "Missing required parameter: 'tools[0].name'."),
-        (
-            {"tools": [{"type": "web_search"}]},
-            "Tool type 'web_search' is not supported by this backend. Supported values are: 'function'.",
-        ),
+        ({"conversation": "c"}, "Invalid 'conversation': 'c'. Expected an ID that begins with 'conv_'."),
+        ({"conversation": {}}, "Missing required parameter: 'conversation.id'."),
         ({"tool_choice": "maybe"}, "Invalid value: 'maybe'. Supported values are: 'none', 'auto' and 'required'."),
         ({"tool_choice": "required"}, "Tool choice 'required' must be specified with 'tools' parameter."),
         (

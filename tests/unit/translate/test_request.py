@@ -29,7 +29,8 @@ def as_sent(body: Any) -> Any:
 
 def chat(history: list[dict[str, Any]] | None = None, **fields: Any) -> dict[str, Any]:
     request = parse_create_request(msgspec.json.encode({"model": "m", "input": "hi", **fields}))
-    return as_sent(to_chat_request(request, view([*(history or []), *request.items]), fields.get("instructions")))
+    items = view([*(history or []), *request.items])
+    return as_sent(to_chat_request(request, items, fields.get("instructions"), stream=bool(fields.get("stream"))))
 
 
 def messages(*items: dict[str, Any], instructions: str | None = None) -> list[dict[str, Any]]:

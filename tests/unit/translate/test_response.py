@@ -15,7 +15,7 @@ from responses_api.translate.response import from_completion
 def outcome(message: dict[str, Any], finish_reason: str = "stop", **fields: Any) -> Outcome:
     choice = {"index": 0, "message": {"role": "assistant", **message}, "finish_reason": finish_reason}
     return from_completion(
-        decode_completion(msgspec.json.encode({"choices": [choice | fields.pop("choice", {})], **fields}))
+        decode_completion(msgspec.json.encode({"choices": [choice | fields.pop("choice", {})], **fields})), "resp_1"
     )
 
 
@@ -133,4 +133,4 @@ def test_logprobs_get_the_keys_the_api_requires() -> None:
 @pytest.mark.parametrize("answer", [b"{}", b'{"choices":[]}', b'{"choices":[{"index":0}]}'])
 def test_an_answer_without_a_message_is_no_answer(answer: bytes) -> None:
     with pytest.raises(ValueError, match="no choices"):
-        from_completion(decode_completion(answer))
+        from_completion(decode_completion(answer), "resp_1")

@@ -10,9 +10,9 @@ import pytest
 from responses_api.shapes import events
 from responses_api.shapes.request import parse_create_request
 from responses_api.shapes.response import ResponseError, in_progress
-from responses_api.translate.chat import decode_completion
 from responses_api.translate.outcome import conclude
-from responses_api.translate.stream import BackendStreamError, StreamTranslator
+from responses_api.translate.dialect import BackendStreamError
+from responses_api.translate.stream import StreamTranslator
 
 NOW = 1_700_000_000
 
@@ -33,11 +33,11 @@ def finish(reason: str) -> dict[str, Any]:
 def run(*chunks: dict[str, Any]) -> list[dict[str, Any]]:
     """All events of a stream that ends well, decoded as a client would."""
     request = parse_create_request(b'{"model":"m","input":"hi","stream":true}')
-    response = in_progress(request, "resp_1", NOW, None)
+    response = in_progress(request, NOW, None)
     translator = StreamTranslator(response)
     sent = [events.encode(event) for event in translator.start()]
     for chunk in chunks:
-        sent += map(events.encode, translator.feed(decode_completion(msgspec.json.encode(chunk))))
+        sent += map(events.encode, translator.feed(msgspec.json.encode(chunk)))
     closing, outcome = translator.finish()
     conclude(response, outcome, NOW + 1)
     sent += map(events.encode, [*closing, translator.terminal()])
@@ -270,11 +270,11 @@ def test_logprobs_travel_with_their_delta_and_are_gathered() -> None:
 
 def failed(*chunks: dict[str, Any]) -> list[dict[str, Any]]:
     request = parse_create_request(b'{"model":"m","input":"hi","stream":true}')
-    response = in_progress(request, "resp_1", NOW, None)
+    response = in_progress(request, NOW, None)
     translator = StreamTranslator(response)
     sent = [events.encode(event) for event in translator.start()]
     for chunk in chunks:
-        sent += map(events.encode, translator.feed(decode_completion(msgspec.json.encode(chunk))))
+        sent += map(events.encode, translator.feed(msgspec.json.encode(chunk)))
     conclude(response, translator.fail(ResponseError("server_error", "It broke.")), NOW)
     sent.append(events.encode(translator.terminal()))
     return [msgspec.json.decode(event) for event in sent]

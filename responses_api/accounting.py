@@ -1,0 +1,89 @@
+"""What a run is told of to index and metrics: how it ended, what it used, how long it took."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from responses_api import metrics
+from responses_api.config.schema import RouterConfig
+from responses_api.errors import ApiError
+from responses_api.index_entry import IndexEntry
+from responses_api.index_writer import IndexWriter
+from responses_api.run import Run
+
+
+class Accounting:
+    """One per event loop."""
+
+    def __init__(self, config: RouterConfig, index: IndexWriter) -> None:
+        self._retention_seconds = config.index.retention_seconds
+        self._ttl_seconds = config.response_api.ttl_seconds
+        self._index = index
+
+    @contextmanager
+    def following(self, run: Run) -> Iterator[None]:
+        """However the run ends, the index hears of it; one that nobody settled was left by its client."""
+        try:
+            yield
+        except ApiError as error:
+            self.settle(run, "failed", error_code=error.code or error.type)
+            raise
+        except Exception:
+            self.settle(run, "failed", error_code="internal_error")
+            raise
+        finally:
+            self.settle(run, "cancelled")
+
+    def settle(
+        self, run: Run, status: str, *, error_code: str = "", stored: bool = False, response_bytes: int = 0
+    ) -> None:
+        """How the run ended, once; a failure after the fact replaces the row."""
+        if run.settled and not error_code:
+            return
+        is_first, run.settled = not run.settled, True
+        entry = _index_entry(run, status, error_code, stored=stored, response_bytes=response_bytes)
+        entry.expires_at = self.expiry(run.response.created_at, stored=stored)
+        self._index.add(entry)
+        if is_first and run.response.usage is not None:
+            metrics.of(metrics.TOKENS, run.endpoint.name, "input").inc(entry.input_tokens)
+            metrics.of(metrics.TOKENS, run.endpoint.name, "output").inc(entry.output_tokens)
+
+    def expiry(self, created_at: float, *, stored: bool) -> float | None:
+        """Unix seconds until which a row is kept; None: for ever."""
+        if not stored:
+            return created_at + self._retention_seconds
+        return created_at + self._ttl_seconds if self._ttl_seconds else None
+
+
+def _index_entry(run: Run, status: str, error_code: str, *, stored: bool, response_bytes: int) -> IndexEntry:
+    response, context, usage = run.response, run.context, run.response.usage
+    now = time.perf_counter()
+    waited = (run.answered_at or now) - run.called_at if run.called_at else 0.0
+    return IndexEntry(
+        id=response.id,
+        project=context.project,
+        created_at=response.created_at,
+        request_id=context.request_id,
+        model=response.model,
+        status=status,
+        error_code=error_code,
+        stored=stored,
+        stream=bool(run.request.params.stream),
+        background=response.background,
+        previous_response_id=response.previous_response_id or "",
+        conversation=response.conversation.id if response.conversation else "",
+        verdict="bypass",
+        verdict_reason="no cache",
+        backend=run.endpoint.name,
+        input_tokens=usage.input_tokens if usage else 0,
+        cached_tokens=usage.input_tokens_details.cached_tokens if usage else 0,
+        output_tokens=usage.output_tokens if usage else 0,
+        reasoning_tokens=usage.output_tokens_details.reasoning_tokens if usage else 0,
+        request_bytes=context.request_bytes,
+        response_bytes=response_bytes,
+        duration_ms=(now - context.received) * 1000,
+        first_token_ms=(run.first_token_at - context.received) * 1000 if run.first_token_at else None,
+        gateway_ms=(now - context.received - waited) * 1000,
+    )

@@ -1,0 +1,57 @@
+"""One response on its way, from the request that asked for it to the record that stays of it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+from responses_api.backends.registry import Endpoint
+from responses_api.history import History
+from responses_api.shapes.items import Item
+from responses_api.shapes.request import CreateRequest
+from responses_api.shapes.response import Response, Usage
+from responses_api.stores.record import StoredResponse
+from responses_api.translate.dialect import Dialect, Prompt, Translator
+
+Keep = Callable[[StoredResponse], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class RequestContext:
+    """Who asks. `received` is `time.perf_counter()` seconds at the request's first byte."""
+
+    project: str
+    request_id: str
+    received: float = field(default_factory=time.perf_counter)
+    request_bytes: int = 0
+
+
+@dataclass(slots=True)
+class Run:
+    """`*_at` are `time.perf_counter()` seconds."""
+
+    request: CreateRequest
+    context: RequestContext
+    history: History
+    endpoint: Endpoint
+    dialect: Dialect
+    prompt: Prompt
+    response: Response
+    body: bytes
+    """What the backend is sent."""
+    streams: bool = False
+    """Is the backend asked for a stream?"""
+    keep: Keep | None = None
+    """Takes the record of the finished response; None: the store does."""
+    made: list[Item] = field(default_factory=list)
+    """Output items that the gateway made before the model said anything, and the tokens that took."""
+    made_usage: Usage | None = None
+    dropped_items: int = 0
+    """How many of the oldest items `truncation: auto` left out."""
+    translator: Translator | None = None
+    called_at: float = 0.0
+    answered_at: float = 0.0
+    first_token_at: float | None = None
+    settled: bool = False
+    """Has the index been told how it ended?"""

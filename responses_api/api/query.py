@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from drf_spectacular.utils import OpenApiParameter
+
 from responses_api.api.http import Request
 from responses_api.errors import InvalidRequest
 from responses_api.paging import PageRequest
+from responses_api.shapes.request import INCLUDABLE
 from responses_api.shapes.validation import invalid_value
 
 
@@ -47,6 +50,22 @@ def read_integer(request: Request, name: str, *, default: int, low: int, high: i
             param=name,
         )
     return value
+
+
+PAGE_PARAMETERS = [
+    OpenApiParameter("limit", int, description="1 to 100; default 20"),
+    OpenApiParameter("order", str, enum=["asc", "desc"], description="default desc"),
+    OpenApiParameter("after", str, description="an item's id: the page begins behind it"),
+]
+
+
+def read_include(request: Request) -> list[str]:
+    """`include`, checked. What it names is there already, as far as the backend gave it."""
+    included = [each for value in request.query.get("include", ()) for each in value.split(",")]
+    for each in included:
+        if each not in INCLUDABLE:
+            raise invalid_value(each, list(INCLUDABLE), "include")
+    return included
 
 
 def read_page(request: Request) -> PageRequest:

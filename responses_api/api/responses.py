@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.utils import extend_schema
 
 from responses_api.api.base import ApiView
 from responses_api.api.http import Reply, Request, StreamReply
 from responses_api.api.principal import Principal
-from responses_api.api.query import read_flag, read_page
+from responses_api.api.query import PAGE_PARAMETERS, read_flag, read_include, read_page
 from responses_api.api.render import to_frames
 from responses_api.api.schema import Deleted, ErrorBody, ItemList
 from responses_api.errors import InvalidRequest, NotFound
@@ -70,14 +70,11 @@ class InputItemsView(StatefulView):
 
     @extend_schema(
         operation_id="listInputItems",
-        parameters=[
-            OpenApiParameter("limit", int, description="1 to 100; default 20"),
-            OpenApiParameter("order", str, enum=["asc", "desc"], description="default desc"),
-            OpenApiParameter("after", str, description="an item's id: the page begins behind it"),
-        ],
+        parameters=PAGE_PARAMETERS,
         responses={200: ItemList, "default": ErrorBody},
     )
     async def get(self, request: Request, response_id: str) -> Reply:
+        read_include(request)
         page = await request.runtime.stored.input_items(request.project, response_id, read_page(request))
         return Reply(page.body())
 

@@ -30,6 +30,12 @@ class Deleted(Struct):
     deleted: bool
 
 
+class DeletedConversation(Struct):
+    id: str
+    object: Literal["conversation.deleted"]
+    deleted: bool
+
+
 class ItemList(Struct):
     object: Literal["list"]
     data: list[dict[str, Any]]

@@ -4,6 +4,12 @@ from __future__ import annotations
 
 from django.urls import path
 
+from responses_api.api.conversations import (
+    ConversationItemsView,
+    ConversationItemView,
+    ConversationsView,
+    ConversationView,
+)
 from responses_api.api.models import ModelsView, ModelView
 from responses_api.api.operations import HealthView, MetricsView, ReadyView
 from responses_api.api.responses import InputItemsView, ResponsesView, ResponseView
@@ -12,6 +18,14 @@ urlpatterns = [
     path("v1/responses", ResponsesView.as_view(), name="responses"),
     path("v1/responses/<str:response_id>", ResponseView.as_view(), name="response"),
     path("v1/responses/<str:response_id>/input_items", InputItemsView.as_view(), name="input_items"),
+    path("v1/conversations", ConversationsView.as_view(), name="conversations"),
+    path("v1/conversations/<str:conversation_id>", ConversationView.as_view(), name="conversation"),
+    path("v1/conversations/<str:conversation_id>/items", ConversationItemsView.as_view(), name="conversation_items"),
+    path(
+        "v1/conversations/<str:conversation_id>/items/<str:item_id>",
+        ConversationItemView.as_view(),
+        name="conversation_item",
+    ),
     path("v1/models", ModelsView.as_view(), name="models"),
     path("v1/models/<path:model_id>", ModelView.as_view(), name="model"),
     path("healthz", HealthView.as_view(), name="healthz"),

@@ -45,6 +45,11 @@ class ItemIds:
         """Far from those of the input, of which a request can hold half a million."""
         return cls(response_id, 0x800000)
 
+    @classmethod
+    def random(cls, owner_id: str) -> ItemIds:
+        """For an owner that gets items again and again: a place of 48 bits, and on from there."""
+        return cls(owner_id, int.from_bytes(os.urandom(6)) | 1 << 47)
+
     def new(self, prefix: str) -> str:
         number = self._next
         self._next = number + 1

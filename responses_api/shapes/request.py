@@ -6,7 +6,7 @@ Types and limits live here; the state behind ids is checked by the engine.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import msgspec
 from msgspec import Meta, Struct
@@ -27,6 +27,7 @@ Include = Literal[
     "reasoning.encrypted_content",
     "message.output_text.logprobs",
 ]
+INCLUDABLE: tuple[str, ...] = get_args(Include)
 # Backends read integers as 32 bits; larger ones are a client's mistake.
 MAX_INT = 2**31 - 1
 Count = Annotated[int, Meta(ge=1, le=MAX_INT)]

@@ -12,6 +12,8 @@ from responses_api.errors import ApiError
 from responses_api.index_entry import IndexEntry
 from responses_api.index_writer import IndexWriter
 from responses_api.run import Run
+from responses_api.shapes.response import Response
+from responses_api.stores.record import StoredResponse
 
 
 class Accounting:
@@ -35,6 +37,34 @@ class Accounting:
             raise
         finally:
             self.settle(run, "cancelled")
+
+    def note(self, run: Run, status: str) -> None:
+        """Where a stored run stands that has not ended."""
+        entry = _index_entry(run, status, "", stored=True, response_bytes=0)
+        entry.expires_at = self.expiry(run.response.created_at, stored=True)
+        self._index.add(entry)
+
+    def note_end(self, stored: StoredResponse, response: Response) -> None:
+        """How a run ended of which there is nothing left but its record."""
+        self._index.add(
+            IndexEntry(
+                id=stored.id,
+                project=stored.project,
+                created_at=stored.created_at,
+                expires_at=self.expiry(stored.created_at, stored=True),
+                model=response.model,
+                status=response.status,
+                error_code=response.error.code if response.error else "",
+                stored=True,
+                stream=stored.streamed is True,
+                background=response.background,
+                previous_response_id=stored.previous_response_id,
+                conversation=response.conversation.id if response.conversation else "",
+                verdict_reason="no cache",
+                response_bytes=len(stored.response),
+                duration_ms=(time.time() - stored.created_at) * 1000,
+            )
+        )
 
     def settle(
         self, run: Run, status: str, *, error_code: str = "", stored: bool = False, response_bytes: int = 0

@@ -88,22 +88,37 @@ class Engine:
     ) -> Run:
         """Everything that can be refused before the backend is troubled. Raises `ApiError`.
 
-        `before` is a history that the caller knows already; `keep` takes the record in place of the store; `streams`
-        asks the backend for a stream whatever the client wants.
+        `before` is a history that the caller knows already; `keep` takes the record in place of the store, and then
+        the conversation's lock is the caller's too; `streams` asks the backend for a stream whatever the client wants.
         """
+        if request.conversation_id is None or not request.store or keep is not None:
+            return await self._prepare(request, context, before, keep, streams)
+        # Locked before its items are read: what they are then is what this response adds to.
+        await self._conversations.get(context.project, request.conversation_id)
+        await self._conversations.lock(request.conversation_id, request.response_id)
+        try:
+            return await self._prepare(request, context, before, keep, streams)
+        except BaseException:
+            await self._conversations.unlock(request.conversation_id, request.response_id)
+            raise
+
+    async def check(self, request: CreateRequest, context: RequestContext, before: History | None = None) -> Run:
+        """The run as far as it can be made without asking a backend for anything. Raises `ApiError`."""
         endpoint, dialect = self.choose(request)
         if request.store and not self._store.healthy:
             await self._store.ping()
-        if request.conversation_id and request.store:
-            # Before its items are read: what they are then is what this response adds to.
-            await self._conversations.get(context.project, request.conversation_id)
-            await self._conversations.lock(request.conversation_id, request.response_id)
-        try:
-            return await self._prepare(request, context, endpoint, dialect, before, keep, streams)
-        except BaseException:
-            if request.conversation_id and request.store:
-                await self._conversations.unlock(request.conversation_id, request.response_id)
-            raise
+        if before is None:
+            previous = request.params.previous_response_id
+            before = await self._prompts.read_history(context.project, previous, request.conversation_id)
+        instructions = request.params.instructions
+        if instructions is None and self._inherit_instructions:
+            instructions = before.instructions
+        with_raw = dialect.needs_raw_items or request.params.context_management is not None
+        prompt = await self._prompts.assemble(context.project, request, before, instructions, with_raw=with_raw)
+        response = response_shape.in_progress(request, int(time.time()), instructions)
+        run = Run(request, context, before, endpoint, dialect, prompt, response, streams=bool(request.params.stream))
+        self._encode_body(run)
+        return run
 
     async def complete(self, run: Run) -> bytes:
         """The finished response as JSON, stored where asked. Raises `ApiError`."""
@@ -122,7 +137,7 @@ class Engine:
 
         Raises `ApiError` before the first batch only; a later failure is a `response.failed` event.
         """
-        translator = run.translator = run.dialect.translator(run.response, self._seal(run))
+        translator = run.translator = run.dialect.translator(run.response, self._seal(run), run.first_sequence)
         with self._following(run):
             run.called_at = time.perf_counter()
             async with await self._call(run) as call:
@@ -146,8 +161,7 @@ class Engine:
         """One question aside, of which nothing stays. Raises `ApiError`."""
         body = dialect.encode(request, prompt, stream=False, max_tokens_field=endpoint.max_tokens_field)
         response = response_shape.in_progress(request, int(time.time()), None)
-        context = RequestContext("", "")
-        run = Run(request, context, History(), endpoint, dialect, prompt, response, body)
+        run = Run(request, RequestContext("", ""), History(), endpoint, dialect, prompt, response, body)
         async with self._client.call(endpoint, dialect.path, body) as call:
             return read_whole(run, await call.read_json(), None)
 
@@ -155,33 +169,15 @@ class Engine:
         self,
         request: CreateRequest,
         context: RequestContext,
-        endpoint: Endpoint,
-        dialect: Dialect,
         before: History | None,
         keep: Keep | None,
         streams: bool | None,
     ) -> Run:
-        if before is None:
-            previous = request.params.previous_response_id
-            before = await self._prompts.read_history(context.project, previous, request.conversation_id)
-        instructions = request.params.instructions
-        if instructions is None and self._inherit_instructions:
-            instructions = before.instructions
-        with_raw = dialect.needs_raw_items or request.params.context_management is not None
-        prompt = await self._prompts.assemble(context.project, request, before, instructions, with_raw=with_raw)
-        run = Run(
-            request,
-            context,
-            before,
-            endpoint,
-            dialect,
-            prompt,
-            response_shape.in_progress(request, int(time.time()), instructions),
-            b"",
-            streams=bool(request.params.stream) if streams is None else streams,
-            keep=keep,
-        )
-        self._encode_body(run)
+        run = await self.check(request, context, before)
+        run.keep = keep
+        if streams is not None and streams != run.streams:
+            run.streams = streams
+            self._encode_body(run)
         if request.params.context_management is not None:
             await self._compact(run)
         return run

@@ -38,7 +38,7 @@ class Run:
     dialect: Dialect
     prompt: Prompt
     response: Response
-    body: bytes
+    body: bytes = b""
     """What the backend is sent."""
     streams: bool = False
     """Is the backend asked for a stream?"""
@@ -49,6 +49,8 @@ class Run:
     made_usage: Usage | None = None
     dropped_items: int = 0
     """How many of the oldest items `truncation: auto` left out."""
+    first_sequence: int = 0
+    """The number of the first event; later where a stream goes on that another process began."""
     translator: Translator | None = None
     called_at: float = 0.0
     answered_at: float = 0.0

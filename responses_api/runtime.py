@@ -8,6 +8,7 @@ from responses_api.accounting import Accounting
 from responses_api.backends.catalog import ModelCatalog
 from responses_api.backends.client import BackendClient
 from responses_api.backends.registry import Registry
+from responses_api.background import BackgroundRuns, Enqueue
 from responses_api.config.schema import RouterConfig
 from responses_api.conversations import Conversations
 from responses_api.engine import Engine
@@ -23,12 +24,14 @@ from responses_api.stores.memory import MemoryStore
 from responses_api.stores.memory_conversations import MemoryConversations
 from responses_api.stores.redis import RedisStore
 from responses_api.stores.redis_conversations import RedisConversations
+from responses_api.stores.redis_runs import RedisRuns
 
 
 class Runtime:
     """Everything a request needs. Build it on the loop that uses it."""
 
-    def __init__(self, config: RouterConfig) -> None:
+    def __init__(self, config: RouterConfig, enqueue: Enqueue | None = None) -> None:
+        """`enqueue` puts background runs into the workers' queue; without, whoever looks after runs does."""
         api = config.response_api
         self.config = config
         self.pool = _pool(config)
@@ -65,6 +68,15 @@ class Runtime:
             self.client,
             self.accounting,
         )
+        self.background = BackgroundRuns(
+            config.background,
+            self._runs(),
+            self.engine,
+            self.stored,
+            self.conversations,
+            self.accounting,
+            enqueue,
+        )
 
     async def warm_up(self) -> None:
         """Opens connections ahead of the first request. Redis may be away: requests will say so."""
@@ -83,6 +95,12 @@ class Runtime:
         if api.store_backend == "redis" and self.pool is not None:
             return RedisStore(self.pool), RedisConversations(self.pool)
         return MemoryStore(api.max_responses), MemoryConversations(api.max_responses)
+
+    def _runs(self) -> RedisRuns | None:
+        api, background = self.config.response_api, self.config.background
+        if api.store_backend != "redis" or self.pool is None:
+            return None
+        return RedisRuns(self.pool, api.ttl_seconds, background.event_log_seconds, background.event_log_max_bytes)
 
 
 def _pool(config: RouterConfig) -> RedisPool | None:

@@ -82,8 +82,8 @@ app.conf.update(
     task_queues=[Queue(name, Exchange(name), routing_key=name) for name in QUEUES],
     task_default_queue="maintenance",
     worker_pool="threads",
-    # They wait for I/O; the default is one a CPU.
-    worker_concurrency=16,
+    # They wait for I/O; the default is one a CPU. `./run` starts a worker for each kind of queue.
+    worker_concurrency=router_config().workers.upkeep,
     worker_prefetch_multiplier=1,
     worker_send_task_events=True,
     beat_schedule_filename=str(settings.VAR_DIR / "celerybeat-schedule"),
@@ -91,6 +91,7 @@ app.conf.update(
     # What is not fetched in time is dropped: the next one does the same work, and a dead worker leaves no pile.
     beat_schedule={
         "drain_index": {"task": "drain_index", "schedule": 1.0, "options": {"expires": 5}},
+        "recover_runs": {"task": "recover_runs", "schedule": 2.0, "options": {"expires": 4}},
         "sweep_index": {"task": "sweep_index", "schedule": 60.0, "options": {"expires": 60}},
     },
     timezone="UTC",

@@ -12,6 +12,7 @@ from responses_api import sse
 from responses_api.api.http import Reply
 from responses_api.errors import ApiError
 from responses_api.shapes.events import AnyEvent, to_frame
+from responses_api.stores.redis_runs import LoggedEvent
 
 log = structlog.get_logger(__name__)
 
@@ -42,4 +43,12 @@ async def to_frames(batches: AsyncIterator[list[AnyEvent]]) -> AsyncIterator[byt
     async with aclosing(batches):  # type: ignore[type-var]
         async for batch in batches:
             yield to_frame(batch[0]) if len(batch) == 1 else b"".join(map(to_frame, batch))
+    yield sse.DONE_FRAME
+
+
+async def logged_frames(batches: AsyncIterator[list[LoggedEvent]]) -> AsyncIterator[bytes]:
+    """Events out of a log as frames, `[DONE]` last."""
+    async with aclosing(batches):  # type: ignore[type-var]
+        async for batch in batches:
+            yield b"".join([sse.frame(kind, data) for _, kind, data in batch])
     yield sse.DONE_FRAME

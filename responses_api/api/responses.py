@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import OpenApiParameter, extend_schema
 
 from responses_api.api.base import ApiView
 from responses_api.api.http import Reply, Request, StreamReply
 from responses_api.api.principal import Principal
-from responses_api.api.query import PAGE_PARAMETERS, read_flag, read_include, read_page
-from responses_api.api.render import to_frames
+from responses_api.api.query import PAGE_PARAMETERS, read_flag, read_include, read_integer, read_page
+from responses_api.api.render import logged_frames, to_frames
 from responses_api.api.schema import Deleted, ErrorBody, ItemList
-from responses_api.errors import InvalidRequest, NotFound
+from responses_api.errors import NotFound
 from responses_api.run import RequestContext, Run
-from responses_api.shapes.request import CreateParams, parse_create_request
+from responses_api.shapes.request import CreateParams, CreateRequest, parse_create_request
 from responses_api.shapes.response import Response, with_output_text
 
 
@@ -38,6 +38,8 @@ class ResponsesView(StatefulView):
         body = request.json_body()
         create = parse_create_request(body)
         context = RequestContext(request.project, request.request_id, request.received, len(body))
+        if create.params.background:
+            return await _submit(request, create, body, context)
         engine = request.runtime.engine
         run = await engine.prepare(create, context)
         if create.params.stream:
@@ -48,21 +50,36 @@ class ResponsesView(StatefulView):
 class ResponseView(StatefulView):
     """`GET` and `DELETE /v1/responses/{id}`."""
 
-    @extend_schema(operation_id="getResponse", responses={200: Response, "default": ErrorBody})
-    async def get(self, request: Request, response_id: str) -> Reply:
+    @extend_schema(
+        operation_id="getResponse",
+        parameters=[
+            OpenApiParameter("stream", bool, description="its events: of background responses made with stream"),
+            OpenApiParameter("starting_after", int, description="with stream: only events with a greater number"),
+        ],
+        responses={(200, "application/json"): Response, (200, "text/event-stream"): str, "default": ErrorBody},
+    )
+    async def get(self, request: Request, response_id: str) -> Reply | StreamReply:
+        read_include(request)
         if read_flag(request, "stream"):
-            await request.runtime.stored.get(request.project, response_id)
-            raise InvalidRequest(
-                "This response cannot be streamed because it was not created with background=true.",
-                param="stream",
-            )
+            # Absent means from the beginning; the first event has number 0.
+            after = read_integer(request, "starting_after", default=-1, low=0, high=999_999_999)
+            return StreamReply(logged_frames(request.runtime.background.follow(request.project, response_id, after)))
         stored = await request.runtime.stored.get(request.project, response_id)
         return Reply(_for_client(request, bytes(stored.response)))
 
     @extend_schema(operation_id="deleteResponse", responses={200: Deleted, "default": ErrorBody})
     async def delete(self, request: Request, response_id: str) -> Reply:
+        await request.runtime.background.stop_before_delete(request.project, response_id)
         await request.runtime.stored.delete(request.project, response_id)
         return Reply(b'{"id":"%b","object":"response.deleted","deleted":true}' % response_id.encode())
+
+
+class CancelView(StatefulView):
+    """`POST /v1/responses/{id}/cancel`."""
+
+    @extend_schema(operation_id="cancelResponse", request=None, responses={200: Response, "default": ErrorBody})
+    async def post(self, request: Request, response_id: str) -> Reply:
+        return Reply(_for_client(request, await request.runtime.background.cancel(request.project, response_id)))
 
 
 class InputItemsView(StatefulView):
@@ -77,6 +94,14 @@ class InputItemsView(StatefulView):
         read_include(request)
         page = await request.runtime.stored.input_items(request.project, response_id, read_page(request))
         return Reply(page.body())
+
+
+async def _submit(request: Request, create: CreateRequest, body: bytes, context: RequestContext) -> Reply | StreamReply:
+    background = request.runtime.background
+    queued = await background.submit(create, body, context)
+    if create.params.stream:
+        return StreamReply(logged_frames(background.follow(request.project, create.response_id, -1)))
+    return Reply(_for_client(request, queued))
 
 
 def _for_client(request: Request, response_json: bytes) -> bytes:

@@ -12,11 +12,12 @@ from responses_api.api.conversations import (
 )
 from responses_api.api.models import ModelsView, ModelView
 from responses_api.api.operations import HealthView, MetricsView, ReadyView
-from responses_api.api.responses import InputItemsView, ResponsesView, ResponseView
+from responses_api.api.responses import CancelView, InputItemsView, ResponsesView, ResponseView
 
 urlpatterns = [
     path("v1/responses", ResponsesView.as_view(), name="responses"),
     path("v1/responses/<str:response_id>", ResponseView.as_view(), name="response"),
+    path("v1/responses/<str:response_id>/cancel", CancelView.as_view(), name="cancel"),
     path("v1/responses/<str:response_id>/input_items", InputItemsView.as_view(), name="input_items"),
     path("v1/conversations", ConversationsView.as_view(), name="conversations"),
     path("v1/conversations/<str:conversation_id>", ConversationView.as_view(), name="conversation"),

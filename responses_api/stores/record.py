@@ -6,7 +6,7 @@ Writers encode `StoredResponse`; readers decode only the view they need, since d
 from __future__ import annotations
 
 import msgspec
-from msgspec import Raw, Struct, field
+from msgspec import UNSET, Raw, Struct, UnsetType, field
 
 from responses_api.errors import ApiError
 from responses_api.shapes.items import ItemView, view_stored
@@ -38,6 +38,8 @@ class StoredResponse(Struct, kw_only=True):
     input: Raw
     response: Raw
     v: int = 1
+    streamed: bool | UnsetType = UNSET
+    """Of a background response: is there a log of its events?"""
 
 
 class LinkResponse(Struct):

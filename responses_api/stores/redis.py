@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Sequence
 from typing import TypeVar
 
 from responses_api import metrics
 from responses_api.errors import StoreUnavailable
 from responses_api.redis_pool import CONNECTION_ERRORS, RedisPool
-from responses_api.stores.layout import response_key
+from responses_api.stores.layout import companion_key, response_key
 
 T = TypeVar("T")
 
@@ -39,7 +40,12 @@ class RedisStore:
         return await self._answer("exist", self._pool.count_existing(keys)) == len(keys)
 
     async def delete(self, response_id: str) -> bool:
-        return bool(await self._answer("delete", self._pool.execute("DEL", self._key(response_id))))
+        key = self._key(response_id)
+        companions = (companion_key(key, "run"), companion_key(key, "events"))
+        deleted, _ = await self._answer(
+            "delete", asyncio.gather(self._pool.execute("DEL", key), self._pool.execute("UNLINK", *companions))
+        )
+        return bool(deleted)
 
     async def ping(self) -> None:
         await self._answer("ping", self._pool.ping())

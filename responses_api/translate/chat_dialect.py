@@ -54,5 +54,5 @@ class ChatDialect:
             raise BackendStreamError(error_message(completion.error))
         return from_completion(completion, response.id, seal)
 
-    def translator(self, response: Response, seal: Seal | None) -> StreamTranslator:
-        return StreamTranslator(response, seal)
+    def translator(self, response: Response, seal: Seal | None, first: int) -> StreamTranslator:
+        return StreamTranslator(response, seal, first)

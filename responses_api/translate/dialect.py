@@ -81,5 +81,5 @@ class Dialect(Protocol):
     def read(self, response: Response, answer: bytes, seal: Seal | None) -> Outcome:
         """A whole answer. Raises `BackendStreamError`, `ValueError`, `msgspec.DecodeError`, `UnicodeError`."""
 
-    def translator(self, response: Response, seal: Seal | None) -> Translator:
-        """For a streamed answer; `seal` where the client wants `reasoning.encrypted_content`."""
+    def translator(self, response: Response, seal: Seal | None, first: int) -> Translator:
+        """For a streamed answer, its events numbered from `first`; `seal` where the client wants sealed thoughts."""

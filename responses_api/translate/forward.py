@@ -61,10 +61,10 @@ def to_outcome(answer: dict[str, Any], ids: OwnIds, given: list[Item] | None = N
 class ForwardTranslator:
     """A `dialect.Translator` for a stream of Responses events."""
 
-    def __init__(self, response: Response) -> None:
+    def __init__(self, response: Response, first: int = 0) -> None:
         self._response = response
         self._ids = OwnIds(response.id)
-        self._sequence = count()
+        self._sequence = count(first)
         self._given: list[Item] = []
         self._items: dict[int, Item] = {}
         self._end: dict[str, Any] | None = None

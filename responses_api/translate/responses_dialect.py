@@ -56,8 +56,8 @@ class ResponsesDialect:
             raise ValueError("it has no output")
         return to_outcome(decoded, OwnIds(response.id))
 
-    def translator(self, response: Response, seal: Seal | None) -> ForwardTranslator:
-        return ForwardTranslator(response)
+    def translator(self, response: Response, seal: Seal | None, first: int) -> ForwardTranslator:
+        return ForwardTranslator(response, first)
 
 
 def _for_backend(raw: Raw) -> dict[str, Any] | None:

@@ -37,11 +37,11 @@ def terminal_event(response: Response, sequence_number: int) -> AnyEvent:
 class StreamTranslator:
     """A `dialect.Translator` for Chat Completions chunks."""
 
-    def __init__(self, response: Response, seal: Seal | None = None) -> None:
+    def __init__(self, response: Response, seal: Seal | None = None, first: int = 0) -> None:
         self._response = response
         self._seal = seal
         self._ids = ItemIds.of_output(response.id)
-        self._sequence = count()
+        self._sequence = count(first)
         self._done: list[Item] = []
         self._given = 0
         self._open: OpenItem | None = None

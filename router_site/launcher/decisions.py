@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from responses_api.config.schema import RouterConfig
+from responses_api.config.schema import RouterConfig, WorkerConfig
 from router_site.launcher.options import Options
 from router_site.launcher.problems import StartError
 
@@ -19,6 +19,7 @@ class Decisions:
     has_valkey: bool
     has_demo: bool
     has_worker: bool
+    concurrency: WorkerConfig
     model: str
     """One to try the site with; empty where the configuration names none."""
 
@@ -42,6 +43,7 @@ def decide(options: Options, config: RouterConfig, environ: Mapping[str, str]) -
         has_valkey=not (environ.get("REDIS_URL") or api.redis.address or api.redis.cluster_addresses),
         has_demo=has_demo,
         has_worker=options.has_worker,
+        concurrency=config.workers,
         model=DEMO_MODEL if has_demo else _first_model(config),
     )
 

@@ -116,9 +116,10 @@ class Site:
                 impatient_at = float("inf")
 
     def start_celery(self) -> None:
-        """Only now: each of the two imports for a second, which the web process would lose on a small machine."""
+        """Only now: each of them imports for a second, which the web process would lose on a small machine."""
         if self._decisions.has_worker:
-            self._supervisor.start(parts.worker())
+            self._supervisor.start(parts.worker(self._decisions.concurrency.interactive))
+            self._supervisor.start(parts.upkeep(self._decisions.concurrency.upkeep))
             self._supervisor.start(parts.beat(self._var))
 
     def announce(self) -> None:

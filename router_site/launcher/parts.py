@@ -1,4 +1,4 @@
-"""The site's own processes, as commands. The order in which they stop: web, worker and beat, demo, valkey."""
+"""The site's own processes, as commands. The order in which they stop: web, workers and beat, demo, valkey."""
 
 from __future__ import annotations
 
@@ -7,11 +7,9 @@ import sys
 from router_site.launcher.child import Part
 from router_site.launcher.data_directory import DataDirectory
 
-WORKER_THREADS = 8
 GRACEFUL_SECONDS = 30
 """How long answers that are under way may take once the web process is told to stop."""
 
-_QUEUES = "interactive,cache,maintenance"
 _WEB, _WORKER, _DEMO = 1, 2, 3
 
 
@@ -32,11 +30,20 @@ def web(name: str, url: str, descriptor: int) -> Part:
     )
 
 
-def worker() -> Part:
-    """Tasks that are cut off here are delivered again to the next worker."""
-    options = ["--pool", "threads", "--concurrency", str(WORKER_THREADS), "--queues", _QUEUES]
+def worker(concurrency: int) -> Part:
+    """Background runs, `concurrency` at once; those cut off here are taken up by the next worker."""
+    return _worker("worker", "interactive", concurrency)
+
+
+def upkeep(concurrency: int) -> Part:
+    """A process of its own, so that the index is drained however many runs are being made."""
+    return _worker("upkeep", "cache,maintenance", concurrency)
+
+
+def _worker(name: str, queues: str, concurrency: int) -> Part:
+    options = ["--pool", "threads", "--concurrency", str(concurrency), "--queues", queues, "--hostname", f"{name}@%h"]
     quiet = ["--without-gossip", "--without-mingle", "--loglevel", "WARNING"]
-    return Part("worker", _celery("worker", *options, *quiet), f"queues {_QUEUES}", stage=_WORKER, stop_seconds=20)
+    return Part(name, _celery("worker", *options, *quiet), f"queues {queues}", stage=_WORKER, stop_seconds=20)
 
 
 def beat(var: DataDirectory) -> Part:

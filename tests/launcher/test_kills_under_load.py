@@ -46,7 +46,7 @@ def test_nothing_acknowledged_is_lost_and_no_row_is_lost_or_doubled(tmp_path: Pa
     talkers = [Talker(site.url) for _ in range(3)]
     for talker in talkers:
         talker.start()
-    for part in ("valkey", "web", "worker", "valkey"):
+    for part in ("valkey", "web", "upkeep", "worker", "valkey"):
         before = sum(len(talker.acknowledged) for talker in talkers)
         eventually(lambda before=before: sum(len(talker.acknowledged) for talker in talkers) > before + 20)
         site.kill_part(part)

@@ -15,7 +15,7 @@ from tests.launcher.running_site import ROOT, RunningSite, environ, eventually, 
 from tests.valkey import free_port
 
 pytestmark = pytest.mark.processes
-PARTS = ("valkey", "demo", "web", "worker", "beat")
+PARTS = ("valkey", "demo", "web", "worker", "upkeep", "beat")
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +64,7 @@ def test_a_taken_port_is_refused_by_the_name_of_its_holder(site: RunningSite, tm
     assert "--port" in second.stderr
 
 
-@pytest.mark.parametrize("part", ["valkey", "web", "worker"])
+@pytest.mark.parametrize("part", ["valkey", "web", "worker", "upkeep"])
 def test_a_killed_part_comes_back_and_nothing_is_lost(site: RunningSite, part: str) -> None:
     stored = site.ask(input="Remember me.").json()["id"]
     site.kill_part(part)

@@ -344,7 +344,7 @@ class _Attempt:
         self._token = token
         self._next_sequence = next_sequence
         self._writer = LogWriter(runs, stored.id, token)
-        self._shown_at = 0.0
+        self._has_news = False
         self._finished: StoredResponse | None = None
 
     async def make(self, body: bytes) -> None:
@@ -373,34 +373,38 @@ class _Attempt:
         # What the log holds from before goes on; `response.created` was told when the run was queued.
         run.first_sequence = 1
         self._background.note(run, "in_progress")
-        async with aclosing(self._background.engine.stream(run)) as batches:  # type: ignore[type-var]
-            async for batch in batches:
-                if self._finished is not None:
-                    break
-                await self._tell(run, batch)
+        showing = asyncio.ensure_future(self._show_progress(run))
+        try:
+            async with aclosing(self._background.engine.stream(run)) as batches:  # type: ignore[type-var]
+                async for batch in batches:
+                    if self._finished is not None:
+                        break
+                    self._tell(run, batch)
+        finally:
+            showing.cancel()
         assert self._finished is not None  # noqa: S101 - a stream that ends has recorded its response
         await self._finish(self._finished)
 
-    async def _tell(self, run: Run, batch: list[AnyEvent]) -> None:
+    def _tell(self, run: Run, batch: list[AnyEvent]) -> None:
         if self._submitted.streams:
             new = [event for event in batch if event.sequence_number >= self._next_sequence]
             if new:
                 self._next_sequence = new[-1].sequence_number + 1
             has_spoken = run.translator is not None and run.translator.has_output
             self._writer.add(new, has_spoken=has_spoken)
-        if time.monotonic() - self._shown_at >= SNAPSHOT_SECONDS:
-            self._shown_at = time.monotonic()
-            await self._show(run)
+        self._has_news = True
 
-    async def _show(self, run: Run) -> None:
-        """The record as far as the answer has come. Raises `LostRunError`."""
-        assert run.translator is not None  # noqa: S101 - the stream has begun
-        shown, run.response.output = run.response.output, run.translator.snapshot()
-        self._stored.response = Raw(response_shape.encode(run.response))
-        run.response.output = shown
-        record = encode(self._stored)
-        if not await patiently(partial(self._runs.update, self._stored.id, self._token, record)):
-            raise LostRunError
+    async def _show_progress(self, run: Run) -> None:
+        """Keeps the record as far as the answer has come, while this attempt owns the run."""
+        owned = True
+        while owned:
+            if self._has_news and run.translator is not None:
+                self._has_news = False
+                shown, run.response.output = run.response.output, run.translator.snapshot()
+                self._stored.response = Raw(response_shape.encode(run.response))
+                run.response.output = shown
+                owned = await patiently(partial(self._runs.update, self._stored.id, self._token, encode(self._stored)))
+            await asyncio.sleep(SNAPSHOT_SECONDS)
 
     async def _keep(self, stored: StoredResponse) -> None:
         stored.streamed = self._stored.streamed

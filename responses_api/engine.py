@@ -68,7 +68,7 @@ class Engine:
         self._registry = registry
         self._client = client
         self._accounting = accounting
-        self.compactor = Compactor(sealed, self.ask)
+        self._compactor = Compactor(sealed, self.ask)
 
     def choose(self, request: CreateRequest) -> tuple[Endpoint, Dialect]:
         """Who is to serve it. Raises `ModelNotFound`, and `InvalidRequest` for what such a backend cannot do."""
@@ -102,8 +102,18 @@ class Engine:
             await self._conversations.unlock(request.conversation_id, request.response_id)
             raise
 
-    async def check(self, request: CreateRequest, context: RequestContext, before: History | None = None) -> Run:
-        """The run as far as it can be made without asking a backend for anything. Raises `ApiError`."""
+    async def check(
+        self,
+        request: CreateRequest,
+        context: RequestContext,
+        before: History | None = None,
+        *,
+        with_raw: bool = False,
+    ) -> Run:
+        """The run as far as it can be made without asking a backend for anything. Raises `ApiError`.
+
+        `with_raw` has the prompt's items as JSON too, whether or not the backend wants them so.
+        """
         endpoint, dialect = self.choose(request)
         if request.store and not self._store.healthy:
             await self._store.ping()
@@ -113,7 +123,7 @@ class Engine:
         instructions = request.params.instructions
         if instructions is None and self._inherit_instructions:
             instructions = before.instructions
-        with_raw = dialect.needs_raw_items or request.params.context_management is not None
+        with_raw = with_raw or dialect.needs_raw_items or request.params.context_management is not None
         prompt = await self._prompts.assemble(context.project, request, before, instructions, with_raw=with_raw)
         response = response_shape.in_progress(request, int(time.time()), instructions)
         run = Run(request, context, before, endpoint, dialect, prompt, response, streams=bool(request.params.stream))
@@ -157,6 +167,15 @@ class Engine:
             await self._conclude_stream(run, translator, outcome)
             yield [translator.terminal()]
 
+    async def warm_up(self, run: Run) -> AsyncIterator[list[AnyEvent]]:
+        """The events of a response without output, to be gone on from; no backend is asked. Raises `ApiError`."""
+        translator = run.dialect.translator(run.response, None, run.first_sequence)
+        with self._following(run):
+            yield translator.start()
+            self._conclude(run, Outcome())
+            await self._record(run)
+            yield [translator.terminal()]
+
     async def ask(self, request: CreateRequest, prompt: Prompt, endpoint: Endpoint, dialect: Dialect) -> Outcome:
         """One question aside, of which nothing stays. Raises `ApiError`."""
         body = dialect.encode(request, prompt, stream=False, max_tokens_field=endpoint.max_tokens_field)
@@ -194,7 +213,7 @@ class Engine:
         if estimated_tokens(run.body) < threshold:
             return
         project = run.context.project
-        compaction = await self.compactor.compact_history(project, run.request, run.prompt, run.endpoint, run.dialect)
+        compaction = await self._compactor.compact_history(project, run.request, run.prompt, run.endpoint, run.dialect)
         if compaction is None:
             return
         raw = self._sealed.open_raw(project, [Raw(_encode(item)) for item in compaction.items])

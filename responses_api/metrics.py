@@ -19,6 +19,7 @@ FIRST_TOKEN_SECONDS = Histogram(
     buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60),
 )
 OPEN_STREAMS = Gauge("router_open_streams", "Streams being sent.", multiprocess_mode="livesum")
+OPEN_SOCKETS = Gauge("router_open_websockets", "WebSocket connections.", multiprocess_mode="livesum")
 TOKENS = Counter("router_tokens_total", "Tokens as the backends reported them.", ["backend", "kind"])
 BACKEND_CALLS = Counter("router_backend_calls_total", "Calls to backends by outcome.", ["backend", "outcome"])
 CLIENT_DISCONNECTS = Counter("router_client_disconnects_total", "Clients that left before their answer's end.")

@@ -8,11 +8,14 @@ from responses_api.accounting import Accounting
 from responses_api.backends.catalog import ModelCatalog
 from responses_api.backends.client import BackendClient
 from responses_api.backends.registry import Registry
+from responses_api.backends.tokenizer import Tokenizer
 from responses_api.background import BackgroundRuns, Enqueue
+from responses_api.compaction import Compactor
 from responses_api.config.schema import RouterConfig
 from responses_api.conversations import Conversations
 from responses_api.engine import Engine
 from responses_api.index_writer import IndexWriter
+from responses_api.passthrough import Passthrough
 from responses_api.prompts import Prompts
 from responses_api.redis_pool import CONNECTION_ERRORS, RedisPool
 from responses_api.references import References
@@ -25,6 +28,7 @@ from responses_api.stores.memory_conversations import MemoryConversations
 from responses_api.stores.redis import RedisStore
 from responses_api.stores.redis_conversations import RedisConversations
 from responses_api.stores.redis_runs import RedisRuns
+from responses_api.windows import Windows
 
 
 class Runtime:
@@ -68,6 +72,9 @@ class Runtime:
             self.client,
             self.accounting,
         )
+        self.passthrough = Passthrough(self.registry, self.client, self.index, self.accounting)
+        self.tokenizer = Tokenizer()
+        self.windows = Windows(self.engine, Compactor(self.sealed, self.engine.ask), self.tokenizer, self.accounting)
         self.background = BackgroundRuns(
             config.background,
             self._runs(),
@@ -86,6 +93,7 @@ class Runtime:
 
     async def aclose(self) -> None:
         await self.catalog.aclose()
+        await self.tokenizer.aclose()
         await self.client.aclose()
         if self.pool is not None:
             await self.pool.aclose()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
-from typing import Any
+from typing import Any, TypeVar
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "router_site.settings")
 
@@ -20,6 +20,7 @@ django.setup(set_prefix=False)
 logs.configure(settings.ROUTER_LOG_LEVEL)
 
 from responses_api.api.entry import Entry, Receive, Send  # noqa: E402 - needs Django set up
+from responses_api.api.websocket import SocketEntry  # noqa: E402
 from responses_api.config.errors import ConfigError  # noqa: E402
 from responses_api.config.load import Loaded  # noqa: E402
 from responses_api.configured import loaded  # noqa: E402
@@ -29,6 +30,7 @@ from router_site import celery  # noqa: E402, F401 - without the application tas
 
 log = structlog.get_logger(__name__)
 
+E = TypeVar("E")
 LEAN_PATHS = ("/v1/", "/healthz", "/readyz", "/metrics")
 
 _django = get_asgi_application()
@@ -39,23 +41,24 @@ class Application:
 
     def __init__(self) -> None:
         self._entry: Entry | None = None
+        self._sockets: SocketEntry | None = None
         self._runtime: Runtime | None = None
 
     async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
             if scope["path"].startswith(LEAN_PATHS):
-                await self._started_entry()(scope, receive, send)
+                await self._started(self._entry)(scope, receive, send)
             else:
                 await _django(scope, receive, send)  # type: ignore[arg-type]
         elif scope["type"] == "lifespan":
             await self._lifespan(receive, send)
-        else:
-            await send({"type": "websocket.close", "code": 1000})
+        elif scope["type"] == "websocket":
+            await self._started(self._sockets)(scope, receive, send)
 
-    def _started_entry(self) -> Entry:
-        if self._entry is None:
+    def _started(self, entry: E | None) -> E:
+        if entry is None:
             raise RuntimeError("The server did not run the ASGI lifespan; start it with --lifespan on.")
-        return self._entry
+        return entry
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         await receive()
@@ -66,7 +69,7 @@ class Application:
             return
         self._runtime = Runtime(configuration.config, enqueue_runs)
         _say_what_to_know(configuration, self._runtime)
-        self._entry = Entry(self._runtime)
+        self._entry, self._sockets = Entry(self._runtime), SocketEntry(self._runtime)
         _calm_collector()
         warming = asyncio.ensure_future(self._runtime.warm_up())
         await send({"type": "lifespan.startup.complete"})

@@ -18,6 +18,7 @@ from responses_api.redis_pool import RedisPool
 from tests.fake_backend import FakeBackend
 from tests.gateway import Gateway
 from tests.valkey import Valkey
+from tests.worker import Worker
 
 # A busy machine draws examples slowly, and that is no fault of what is tested.
 hypothesis.settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -98,10 +99,19 @@ def router_config(redis_config: RedisConfig, backend: FakeBackend) -> RouterConf
 
 
 @pytest.fixture
-def gateway(router_config: RouterConfig, settings: Any) -> Iterator[Gateway]:
-    """Open to anyone, so that no test but those of keys needs a database."""
+def worker(router_config: RouterConfig) -> Iterator[Worker]:
+    """Makes the background runs of `gateway`."""
+    worker = Worker(router_config)
+    yield worker
+    worker.stop()
+
+
+@pytest.fixture
+def gateway(router_config: RouterConfig, settings: Any, request: pytest.FixtureRequest) -> Iterator[Gateway]:
+    """Open to anyone, so that no test but those of keys needs a database. A test with a `worker` has it as well."""
     settings.ROUTER_ALLOW_ANONYMOUS = True
-    gateway = Gateway(router_config)
+    worker = request.getfixturevalue("worker") if "worker" in request.fixturenames else None
+    gateway = Gateway(router_config, enqueue=worker.enqueue if worker else None)
     yield gateway
     gateway.stop()
 

@@ -11,6 +11,8 @@ from typing import Any
 import uvicorn
 
 from responses_api.api.entry import Entry
+from responses_api.api.websocket import SocketEntry
+from responses_api.background import Enqueue
 from responses_api.config.schema import RouterConfig
 from responses_api.runtime import Runtime
 
@@ -20,16 +22,18 @@ _PATIENCE_SECONDS = 5
 class Gateway:
     """Serves `config` on `url` from construction until `stop()`."""
 
-    def __init__(self, config: RouterConfig, host: str = "127.0.0.1") -> None:
+    def __init__(self, config: RouterConfig, host: str = "127.0.0.1", enqueue: Enqueue | None = None) -> None:
         self._config = config
+        self._enqueue = enqueue
         self._socket = socket.create_server((host, 0), backlog=1024)
         self.port: int = self._socket.getsockname()[1]
         self.url = f"http://{host}:{self.port}"
         self.base_url = f"{self.url}/v1"
         self.runtime: Runtime
         self._entry: Entry | None = None
+        self._sockets: SocketEntry | None = None
         self._server_config = uvicorn.Config(
-            self._app, interface="asgi3", log_config=None, access_log=False, lifespan="off", ws="none"
+            self._app, interface="asgi3", log_config=None, access_log=False, lifespan="off", ws="websockets-sansio"
         )
         self._server = uvicorn.Server(self._server_config)
         self._thread = threading.Thread(target=self._run, name="gateway", daemon=True)
@@ -44,12 +48,13 @@ class Gateway:
         self._thread.join(_PATIENCE_SECONDS)
 
     async def _app(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
-        assert self._entry is not None
-        await self._entry(scope, receive, send)
+        entry = self._sockets if scope["type"] == "websocket" else self._entry
+        assert entry is not None
+        await entry(scope, receive, send)
 
     async def _serve(self) -> None:
-        self.runtime = Runtime(self._config)
-        self._entry = Entry(self.runtime)
+        self.runtime = Runtime(self._config, self._enqueue)
+        self._entry, self._sockets = Entry(self.runtime), SocketEntry(self.runtime)
         await self._server.serve(sockets=[self._socket])
         await self.runtime.aclose()
 

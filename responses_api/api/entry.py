@@ -168,7 +168,7 @@ class _Client:
                 first = await anext(frames)
             except Exception as error:  # noqa: BLE001 - before the first frame any failure is a plain error reply
                 return await self.send(error_reply(error, request_id), request_id)
-            await self._send_start(reply.status, reply.headers, reply.extra_headers, request_id, None)
+            await self._send_start(reply.status, reply.headers, reply.late_headers(), request_id, None)
             self._timer = self._loop.call_later(KEEP_ALIVE_SECONDS, self._keep_alive)
             with metrics.OPEN_STREAMS.track_inprogress():
                 await self._send_frame(first)

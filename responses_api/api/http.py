@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from time import perf_counter
@@ -76,6 +76,7 @@ class StreamReply:
     """An answer in frames. Status 200 is sent with the first one; an `ApiError` before it is a plain error reply."""
 
     frames: AsyncIterator[bytes]
-    extra_headers: list[tuple[bytes, bytes]] = field(default_factory=list)
+    late_headers: Callable[[], Headers] = tuple
+    """Asked for with the first frame, when what they tell of has happened."""
     status: int = 200
     headers: Headers = EVENT_STREAM_HEADERS

@@ -1,4 +1,4 @@
-"""Exception → OpenAI-shaped reply; events → frames."""
+"""Exception → OpenAI-shaped error; events → frames."""
 
 from __future__ import annotations
 
@@ -18,17 +18,22 @@ log = structlog.get_logger(__name__)
 
 
 def error_reply(error: Exception, request_id: str) -> Reply:
-    """What the client is told. An error nobody foresaw is a 500 that names the request, and is logged whole."""
+    """What the client is told, with its status and headers."""
+    told = to_api_error(error, request_id)
+    extra = [(name.encode("latin-1"), value.encode("latin-1", "replace")) for name, value in told.headers]
+    return Reply(told.body(), told.status, extra_headers=extra)
+
+
+def to_api_error(error: Exception, request_id: str) -> ApiError:
+    """An error nobody foresaw is a 500 that names the request, and is logged whole."""
     if isinstance(error, APIException):
-        error = _from_drf(error)
-    elif not isinstance(error, ApiError):
-        log.error("unhandled_error", request_id=request_id, exc_info=error)
-        error = ApiError(
-            f"The gateway failed on this request. Its log has the reason under {request_id}.",
-            code="internal_error",
-        )
-    extra = [(name.encode("latin-1"), value.encode("latin-1", "replace")) for name, value in error.headers]
-    return Reply(error.body(), error.status, extra_headers=extra)
+        return _from_drf(error)
+    if isinstance(error, ApiError):
+        return error
+    log.error("unhandled_error", request_id=request_id, exc_info=error)
+    return ApiError(
+        f"The gateway failed on this request. Its log has the reason under {request_id}.", code="internal_error"
+    )
 
 
 def _from_drf(error: APIException) -> ApiError:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 
 from responses_api.api.base import ApiView
@@ -43,7 +45,7 @@ class ResponsesView(StatefulView):
         engine = request.runtime.engine
         run = await engine.prepare(create, context)
         if create.params.stream:
-            return StreamReply(to_frames(engine.stream(run)), extra_headers=_run_headers(run))
+            return StreamReply(to_frames(engine.stream(run)), partial(_run_headers, run))
         return Reply(_for_client(request, await engine.complete(run)), extra_headers=_run_headers(run))
 
 
@@ -114,4 +116,6 @@ def _run_headers(run: Run) -> list[tuple[bytes, bytes]]:
     headers = [(b"x-router-backend", run.endpoint.name.encode("latin-1", "replace"))]
     if run.history.missing:
         headers.append((b"x-router-chain-missing", str(run.history.missing).encode()))
+    if run.dropped_items:
+        headers.append((b"x-router-truncated-items", str(run.dropped_items).encode()))
     return headers

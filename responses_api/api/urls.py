@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
+from responses_api.api.chat import ChatCompletionsView, CompletionsView, EmbeddingsView
 from responses_api.api.conversations import (
     ConversationItemsView,
     ConversationItemView,
@@ -13,9 +14,12 @@ from responses_api.api.conversations import (
 from responses_api.api.models import ModelsView, ModelView
 from responses_api.api.operations import HealthView, MetricsView, ReadyView
 from responses_api.api.responses import CancelView, InputItemsView, ResponsesView, ResponseView
+from responses_api.api.windows import CompactView, InputTokensView
 
 urlpatterns = [
     path("v1/responses", ResponsesView.as_view(), name="responses"),
+    path("v1/responses/compact", CompactView.as_view(), name="compact"),
+    path("v1/responses/input_tokens", InputTokensView.as_view(), name="input_tokens"),
     path("v1/responses/<str:response_id>", ResponseView.as_view(), name="response"),
     path("v1/responses/<str:response_id>/cancel", CancelView.as_view(), name="cancel"),
     path("v1/responses/<str:response_id>/input_items", InputItemsView.as_view(), name="input_items"),
@@ -27,6 +31,9 @@ urlpatterns = [
         ConversationItemView.as_view(),
         name="conversation_item",
     ),
+    path("v1/chat/completions", ChatCompletionsView.as_view(), name="chat_completions"),
+    path("v1/completions", CompletionsView.as_view(), name="completions"),
+    path("v1/embeddings", EmbeddingsView.as_view(), name="embeddings"),
     path("v1/models", ModelsView.as_view(), name="models"),
     path("v1/models/<path:model_id>", ModelView.as_view(), name="model"),
     path("healthz", HealthView.as_view(), name="healthz"),

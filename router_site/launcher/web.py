@@ -11,6 +11,9 @@ import socket
 
 import uvicorn
 
+MAX_FRAME_BYTES = 32 * 1024 * 1024
+"""Of a WebSocket; as large as a request's body may be by default."""
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m router_site.launcher.web")
@@ -22,6 +25,10 @@ def main() -> None:
         interface="asgi3",
         lifespan="on",
         access_log=False,
+        ws="websockets-sansio",
+        ws_max_size=MAX_FRAME_BYTES,
+        # Deltas are too small to gain by it, and each connection would keep 64 KiB of window.
+        ws_per_message_deflate=False,
         # The site logs JSON; uvicorn's own lines go the same way.
         log_config=None,
         timeout_graceful_shutdown=options.graceful_seconds,

@@ -10,8 +10,8 @@ import pytest
 from responses_api.shapes import events
 from responses_api.shapes.request import parse_create_request
 from responses_api.shapes.response import ResponseError, in_progress
-from responses_api.translate.outcome import conclude
 from responses_api.translate.dialect import BackendStreamError
+from responses_api.translate.outcome import conclude
 from responses_api.translate.stream import StreamTranslator
 
 NOW = 1_700_000_000

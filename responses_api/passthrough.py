@@ -1,0 +1,197 @@
+"""Chat Completions, completions and embeddings: through the same choice of backend, index and metrics, untranslated."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta, Struct
+
+from responses_api import metrics, sse
+from responses_api.accounting import Accounting
+from responses_api.backends import select
+from responses_api.backends.client import BackendClient
+from responses_api.backends.registry import Endpoint, Registry
+from responses_api.errors import ApiError, MissingParameter
+from responses_api.index_entry import IndexEntry
+from responses_api.index_writer import IndexWriter
+from responses_api.run import RequestContext
+from responses_api.shapes.response import Usage
+from responses_api.shapes.validation import decode
+from responses_api.translate.chat import ChatUsage
+
+PassedApi = Literal["chat", "completions", "embeddings"]
+PATHS: dict[PassedApi, str] = {
+    "chat": "/chat/completions",
+    "completions": "/completions",
+    "embeddings": "/embeddings",
+}
+_HAS_USAGE = (b'"usage":{', b'"usage": {')
+
+
+class _Head(Struct):
+    """What the gateway looks at; the rest is between client and backend."""
+
+    model: Annotated[str, Meta(max_length=1000)] | None = None
+    stream: bool | None = None
+    stream_options: dict[str, Any] | None = None
+
+
+class _Tail(Struct):
+    """Of an answer, or of a chunk."""
+
+    usage: ChatUsage | None = None
+    choices: list[msgspec.Raw] | None = None
+
+
+_tail_decoder = msgspec.json.Decoder(_Tail)
+
+
+@dataclass(slots=True)
+class Passage:
+    """One request on its way; `*_at` are `time.perf_counter()` seconds."""
+
+    api: PassedApi
+    model: str
+    streams: bool
+    endpoint: Endpoint
+    body: bytes
+    hides_usage: bool
+    """Was the usage asked for by the gateway alone?"""
+    context: RequestContext
+    usage: Usage | None = None
+    called_at: float = 0.0
+    answered_at: float = 0.0
+    first_token_at: float | None = None
+    answer_bytes: int = 0
+    is_told: bool = False
+    """Has the index been told how it ended?"""
+
+
+class Passthrough:
+    """Shared by all requests of an event loop."""
+
+    def __init__(self, registry: Registry, client: BackendClient, index: IndexWriter, accounting: Accounting) -> None:
+        self._registry = registry
+        self._client = client
+        self._index = index
+        self._accounting = accounting
+
+    def prepare(self, api: PassedApi, body: bytes, context: RequestContext) -> Passage:
+        """Raises `ApiError`."""
+        head = decode(body, _Head)
+        if not head.model:
+            raise MissingParameter("model")
+        endpoint = select.choose(self._registry.endpoints_for(head.model), random.random())  # noqa: S311
+        streams = bool(head.stream)
+        # The index wants to know what a stream used, also where its client does not.
+        hides_usage = streams and api != "embeddings" and head.stream_options is None
+        if hides_usage:
+            body = b'{"stream_options":{"include_usage":true},' + body.lstrip()[1:]
+        return Passage(api, head.model, streams, endpoint, body, hides_usage, context)
+
+    async def complete(self, passage: Passage) -> bytes:
+        """The backend's answer as it came. Raises `ApiError`."""
+        with self._following(passage):
+            async with self._client.call(passage.endpoint, PATHS[passage.api], passage.body) as call:
+                answer = await call.read_json()
+            passage.answered_at = time.perf_counter()
+            passage.answer_bytes = len(answer)
+            _note_usage(passage, answer)
+            return answer
+
+    async def stream(self, passage: Passage) -> AsyncIterator[bytes]:
+        """The backend's events as frames. Raises `ApiError` before the first only; later it is told as an event."""
+        with self._following(passage):
+            async with self._client.call(passage.endpoint, PATHS[passage.api], passage.body) as call:
+                await call.require_stream()
+                reader = sse.DataReader()
+                try:
+                    async for packet in call.packets():
+                        if frames := _frames(passage, reader.feed(packet)):
+                            yield frames
+                    if frames := _frames(passage, reader.close()):
+                        yield frames
+                except ApiError as error:
+                    # The stream has begun: its client can only be told inside it.
+                    self._tell(passage, "failed", error.code or error.type)
+                    yield b"data: %b\n\n" % error.body()
+
+    @contextmanager
+    def _following(self, passage: Passage) -> Iterator[None]:
+        """However it ends, the index hears of it; what nobody ended was left by its client."""
+        passage.called_at = time.perf_counter()
+        status, error_code = "cancelled", ""
+        try:
+            yield
+            status = "completed"
+        except ApiError as error:
+            status, error_code = "failed", error.code or error.type
+            raise
+        finally:
+            passage.answered_at = passage.answered_at or time.perf_counter()
+            if not passage.is_told:
+                self._tell(passage, status, error_code)
+
+    def _tell(self, passage: Passage, status: str, error_code: str) -> None:
+        passage.is_told = True
+        context, usage, now = passage.context, passage.usage, time.perf_counter()
+        created_at = time.time() - (now - context.received)
+        self._index.add(
+            IndexEntry(
+                id=context.request_id,
+                project=context.project,
+                created_at=created_at,
+                expires_at=self._accounting.expiry(created_at, stored=False),
+                request_id=context.request_id,
+                api=passage.api,
+                model=passage.model,
+                status=status,
+                error_code=error_code,
+                stream=passage.streams,
+                verdict_reason="no cache",
+                backend=passage.endpoint.name,
+                input_tokens=usage.input_tokens if usage else 0,
+                cached_tokens=usage.input_tokens_details.cached_tokens if usage else 0,
+                output_tokens=usage.output_tokens if usage else 0,
+                reasoning_tokens=usage.output_tokens_details.reasoning_tokens if usage else 0,
+                request_bytes=context.request_bytes,
+                response_bytes=passage.answer_bytes,
+                duration_ms=(now - context.received) * 1000,
+                first_token_ms=(passage.first_token_at - context.received) * 1000 if passage.first_token_at else None,
+                gateway_ms=(now - context.received - (passage.answered_at - passage.called_at)) * 1000,
+            )
+        )
+        if usage is not None:
+            metrics.of(metrics.TOKENS, passage.endpoint.name, "input").inc(usage.input_tokens)
+            metrics.of(metrics.TOKENS, passage.endpoint.name, "output").inc(usage.output_tokens)
+
+
+def _frames(passage: Passage, data: list[bytes]) -> bytes:
+    """A packet's events for the client, without the usage that only the gateway asked for."""
+    if data and passage.first_token_at is None:
+        passage.first_token_at = time.perf_counter()
+    kept = []
+    for each in data:
+        if any(mark in each for mark in _HAS_USAGE) and _note_usage(passage, each) and passage.hides_usage:
+            continue
+        kept.append(b"data: %b\n\n" % each)
+    frames = b"".join(kept)
+    passage.answer_bytes += len(frames)
+    return frames
+
+
+def _note_usage(passage: Passage, answer: bytes) -> bool:
+    """Is the usage all that it tells?"""
+    try:
+        tail = _tail_decoder.decode(answer)
+    except (msgspec.DecodeError, UnicodeError):
+        return False
+    if tail.usage is not None:
+        passage.usage = tail.usage.to_usage()
+    return tail.choices == [] and tail.usage is not None

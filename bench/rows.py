@@ -10,13 +10,14 @@ from typing import Protocol
 import httpx
 import msgspec
 
-from bench import load, streams
+from bench import background, load, streams, turns
 from bench.load import percentile, request_bytes
 from bench.servers import Server
 from bench.stage import STREAM_SECONDS, TOKENS_PER_SECOND, Cost, Stage
 
 CHAIN_TURNS = 20
 OPEN_STREAMS = 1000
+BACKGROUND_RUNS = 1000
 _WARM_UP_SECONDS = 1.0
 _SETTLE_SECONDS = 3.0
 
@@ -102,6 +103,53 @@ class ConcurrentStreams:
 
 
 @dataclass(frozen=True, slots=True)
+class Turns:
+    """`turns.CONNECTIONS` clients that have one streamed turn after the other, by HTTP or over a WebSocket."""
+
+    name: str
+    title: str
+    over_websocket: bool
+
+    def measure(self, stage: Stage, seconds: float) -> Figures:
+        server = stage.gateway
+        body = {"model": "turns", "input": "What do you think of this?", "store": False}
+        with stage.cost_of(server) as cost:
+            seen = turns.run(server.port, body, seconds, over_websocket=self.over_websocket)
+        p50_ms, p99_ms = (percentile(seen.latencies_ms, share) for share in (0.5, 0.99))
+        return Figures(self.title, seen.requests, cost, p50_ms, p99_ms, server.rss_mib())
+
+
+@dataclass(frozen=True, slots=True)
+class Resume:
+    """One client that asks again and again for the last ten events of a finished stream, over one connection."""
+
+    name: str
+
+    def measure(self, stage: Stage, seconds: float) -> Figures:
+        server = stage.gateway
+        path, last = turns.finished_stream(server.port, stage.worker)
+        request = request_bytes("GET", f"{path}?stream=true&starting_after={last - 10}")
+        with stage.cost_of(server) as cost:
+            seen = turns.repeat_stream(server.port, request, seconds)
+        p50_ms, p99_ms = (percentile(seen.latencies_ms, share) for share in (0.5, 0.99))
+        return Figures("resume a stream", seen.requests, cost, p50_ms, p99_ms, server.rss_mib())
+
+
+@dataclass(frozen=True, slots=True)
+class BackgroundRuns:
+    """`BACKGROUND_RUNS` submitted at once; the cost is the worker's, which shares its core with the gateway."""
+
+    name: str
+
+    def measure(self, stage: Stage, seconds: float) -> Figures:
+        worker, gateway = stage.worker, stage.gateway
+        background.run(gateway.port, "turns", 20)  # the first task imports what the others use
+        with stage.cost_of(worker) as cost:
+            background.run(gateway.port, "turns", BACKGROUND_RUNS)
+        return Figures(f"{BACKGROUND_RUNS:,} background runs", BACKGROUND_RUNS, cost, rss_mib=worker.rss_mib())
+
+
+@dataclass(frozen=True, slots=True)
 class IdleMemory:
     """A gateway that has answered its first request, and no more."""
 
@@ -169,6 +217,10 @@ ROWS: tuple[Row, ...] = (
     Requests("follow-up", f"turn {CHAIN_TURNS + 1} of a chain", _gateway, _follow_up),
     ConcurrentStreams("streams-170", 170),
     ConcurrentStreams("streams-300", 300),
+    Turns("turns-http", "streamed turn, HTTP", over_websocket=False),
+    Turns("turns-websocket", "streamed turn, WebSocket", over_websocket=True),
+    Resume("resume"),
+    BackgroundRuns("background"),
     IdleMemory("memory-idle"),
     OpenStreamsMemory("memory-streams"),
 )

@@ -29,7 +29,7 @@ def free_port() -> int:
 
 
 class Server:
-    """One child process, answering on `port` when constructed; a context manager that ends it."""
+    """One child process, answering on `port` when constructed (0: it has none); a context manager that ends it."""
 
     def __init__(
         self, command: Sequence[str], port: int, log: Path, cores: set[int], environ: Mapping[str, str] | None = None
@@ -89,6 +89,8 @@ class Server:
 
     def _wait_until_it_answers(self) -> None:
         deadline = time.monotonic() + _START_SECONDS
+        if self.port == 0:
+            return
         while time.monotonic() < deadline and self._process.poll() is None:
             try:
                 socket.create_connection(("127.0.0.1", self.port), 0.2).close()
@@ -120,9 +122,22 @@ def uvicorn(application: str, folder: Path, cores: set[int], environ: Mapping[st
     return Server([sys.executable, "-m", "uvicorn", application, *flags], port, log, cores, environ)
 
 
-def gateway(folder: Path, cores: set[int], redis: Server, backends: Mapping[str, Server]) -> Server:
-    """The real site with the real store, open to anyone on loopback; each backend serves the model of its name."""
-    state = folder / f"gateway-{free_port()}"
+def gateway(folder: Path, cores: set[int], environ: Mapping[str, str]) -> Server:
+    """The real site with the real store, open to anyone on loopback."""
+    return uvicorn("router_site.asgi:application", folder, cores, environ)
+
+
+def worker(folder: Path, cores: set[int], environ: Mapping[str, str]) -> Server:
+    """A Celery worker of background runs, as `./run` starts it."""
+    options = ["--pool", "threads", "--concurrency", "64", "--queues", "interactive"]
+    quiet = ["--without-gossip", "--without-mingle", "--loglevel", "WARNING"]
+    command = [sys.executable, "-m", "celery", "--quiet", "-A", "router_site", "worker", *options, *quiet]
+    return Server(command, 0, folder / "worker.log", cores, environ)
+
+
+def site(folder: Path, redis: Server, backends: Mapping[str, Server]) -> dict[str, str]:
+    """The environment of one site's processes; each backend serves the model of its name."""
+    state = folder / f"site-{free_port()}"
     state.mkdir()
     config = state / "config.yaml"
     config.write_text(
@@ -132,5 +147,4 @@ def gateway(folder: Path, cores: set[int], redis: Server, backends: Mapping[str,
             for name, server in backends.items()
         )
     )
-    environ = {"ROUTER_VAR_DIR": str(state), "ROUTER_CONFIG": str(config), "ROUTER_ALLOW_ANONYMOUS": "1"}
-    return uvicorn("router_site.asgi:application", state, cores, environ)
+    return {"ROUTER_VAR_DIR": str(state), "ROUTER_CONFIG": str(config), "ROUTER_ALLOW_ANONYMOUS": "1"}

@@ -20,6 +20,7 @@ STREAM_SECONDS = 5
 BACKENDS = {
     "answers": ["--answer-bytes", str(ANSWER_BYTES)],
     "stream": ["--tokens", str(TOKENS_PER_SECOND * STREAM_SECONDS), "--tokens-per-second", str(TOKENS_PER_SECOND)],
+    "turns": ["--tokens", "20", "--tokens-per-second", "0"],
     "slow": ["--tokens", "1000", "--tokens-per-second", "2"],
 }
 """Model → how its demo backend answers. A row with another need adds one here."""
@@ -83,7 +84,16 @@ class Stage:
 
     def fresh_gateway(self) -> Server:
         """One more gateway, for the caller to end: memory is not read from one that other rows have used."""
-        return servers.gateway(self._folder, self.server_cores, self.redis, self.backends)
+        return servers.gateway(self._folder, self.server_cores, self.site)
+
+    @cached_property
+    def site(self) -> dict[str, str]:
+        return servers.site(self._folder, self.redis, self.backends)
+
+    @cached_property
+    def worker(self) -> Server:
+        """On the gateway's core: the row that uses it measures it, not the gateway."""
+        return self._ending.enter_context(servers.worker(self._folder, self.server_cores, self.site))
 
     @contextlib.contextmanager
     def cost_of(self, server: Server) -> Iterator[Cost]:

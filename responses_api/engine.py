@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 import msgspec
 from msgspec import Raw
@@ -245,16 +245,16 @@ class Engine:
         self._encode_body(run)
         return True
 
-    @contextmanager
-    def _following(self, run: Run) -> Iterator[None]:
+    def _following(self, run: Run) -> AbstractContextManager[None]:
         """The index hears how the run ended; a conversation it has locked stays so no longer than the run."""
-        conversation_id = run.request.conversation_id
-        with self._accounting.following(run):
-            if conversation_id is None or not run.request.store or run.keep is not None:
-                yield
-                return
-            with self._conversations.holding(conversation_id, run.response.id):
-                yield
+        if run.request.conversation_id is None or not run.request.store or run.keep is not None:
+            return self._accounting.following(run)
+        return self._following_with_lock(run, run.request.conversation_id)
+
+    @contextmanager
+    def _following_with_lock(self, run: Run, conversation_id: str) -> Iterator[None]:
+        with self._accounting.following(run), self._conversations.holding(conversation_id, run.response.id):
+            yield
 
     def _conclude(self, run: Run, outcome: Outcome) -> None:
         if run.made_usage is not None:

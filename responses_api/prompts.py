@@ -55,7 +55,8 @@ class Prompts:
         self, project: str, request: CreateRequest, before: History, instructions: str | None, *, with_raw: bool
     ) -> Prompt:
         """Raises `ApiError` for a reference, a sealed content or a tool output that leads nowhere."""
-        await self._references.resolve(request, project)
+        if request.has_references:
+            await self._references.resolve(request, project)
         if with_raw:
             items = [*await before.read_raw(), *(Raw(_encode(item)) for item in request.items)]
             raw = self._sealed.open_raw(project, items)

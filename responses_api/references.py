@@ -27,8 +27,6 @@ class References:
     async def resolve(self, request: CreateRequest, project: str) -> None:
         """Puts the items in place of their references. Raises `ItemNotFound`."""
         places = [place for place, item in enumerate(request.items) if item["type"] == "item_reference"]
-        if not places:
-            return
         ids = [request.items[place]["id"] for place in places]
         found = await asyncio.gather(*(self._find(project, each, request.conversation_id) for each in ids))
         for place, item in zip(places, found, strict=True):

@@ -91,7 +91,7 @@ class _Connection:
         self._receive = receive
         self._send = send
         self._waiting: asyncio.Queue[str | bytes] = asyncio.Queue(runtime.config.websocket.max_waiting)
-        self._newest: dict[str, tuple[str, History]] = {}
+        self._newest: dict[str, Run] = {}
         self._deadline = asyncio.get_running_loop().time() + runtime.config.websocket.max_seconds
 
     async def serve(self) -> None:
@@ -179,19 +179,19 @@ class _Connection:
                     text = (encode(event)[:-1] + suffix).decode()
                     await self._send({"type": "websocket.send", "text": text})
         if run.response.status in CONTINUABLE:
-            self._remember(run, lane)
+            self._newest[lane] = run
         return 500 if run.response.status == "failed" else 200
 
     def _known(self, create: CreateRequest) -> History | None:
+        """What the request goes on from, where this connection remembers it."""
         previous = create.params.previous_response_id
-        return next((known for response_id, known in self._newest.values() if response_id == previous), None)
-
-    def _remember(self, run: Run, lane: str) -> None:
-        stored = record_of(run, response_shape.encode(run.response))
-        self._newest[lane] = (stored.id, history.continued(run.history, stored))
+        run = next((run for run in self._newest.values() if run.response.id == previous), None)
+        if run is None:
+            return None
+        return history.continued(run.history, record_of(run, response_shape.encode(run.response)))
 
     def _forget(self, response_id: str) -> None:
-        self._newest = {lane: newest for lane, newest in self._newest.items() if newest[0] != response_id}
+        self._newest = {lane: run for lane, run in self._newest.items() if run.response.id != response_id}
 
     def _lane_of(self, fields: dict[str, msgspec.Raw]) -> str:
         if "stream_id" not in fields:

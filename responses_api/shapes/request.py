@@ -150,6 +150,10 @@ class CreateRequest:
         return self.params.store is not False
 
     @property
+    def has_references(self) -> bool:
+        return any(item["type"] == "item_reference" for item in self.items)
+
+    @property
     def wants_logprobs(self) -> bool:
         return "message.output_text.logprobs" in (self.params.include or ())
 

@@ -27,6 +27,7 @@ STORE_ERRORS = Counter("router_store_errors_total", "Store operations that faile
 CHAIN_MISSING = Counter("router_chain_missing_total", "Deleted or expired ancestors skipped in chains.")
 BACKGROUND_RUNS = Counter("router_background_runs_total", "Background runs by what happened to them.", ["event"])
 NUDGES_LOST = Counter("router_nudges_lost_total", "Times that background runs could not be put into the queue.")
+WEBHOOK_ATTEMPTS = Counter("router_webhook_attempts_total", "Attempts to deliver webhooks by outcome.", ["outcome"])
 INDEX_DROPPED = Counter("router_index_dropped_total", "Index entries that could not be handed to Redis.")
 INDEX_DRAINED = Counter("router_index_drained_total", "Index entries taken from Redis.")
 INDEX_REJECTED = Counter("router_index_rejected_total", "Index entries that could not be read and were set aside.")

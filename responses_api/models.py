@@ -7,6 +7,8 @@ import secrets
 from django.db import models
 from django.utils import timezone
 
+from responses_api.webhooks.signature import new_secret
+
 DEFAULT_PROJECT = "default"
 
 
@@ -105,3 +107,59 @@ class ResponseIndex(models.Model):
 
     def __str__(self) -> str:
         return self.id
+
+
+class WebhookEndpoint(models.Model):
+    """Where a project wants to be told of the ends of its background runs."""
+
+    # As with keys: what still uses a project is not removed unnoticed.
+    project = models.ForeignKey(Project, on_delete=models.PROTECT, related_name="webhook_endpoints")
+    # Not Django's URLField: it refuses `http://hooks:8000/`, which in a private network is a good address.
+    url = models.CharField("URL", max_length=2000)
+    description = models.CharField(max_length=200, blank=True)
+    # Readable, unlike an API key: each delivery is signed with it.
+    secret = models.CharField(max_length=100, default=new_secret, editable=False)
+    # After a rotation, until then: both sign.
+    old_secret = models.CharField(max_length=100, blank=True, editable=False)
+    old_secret_until = models.DateTimeField(null=True, editable=False)
+    events = models.JSONField(default=list, blank=True, help_text="Event types; none chosen means all.")
+    is_active = models.BooleanField("active", default=True)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        ordering = ["-created_at", "-id"]
+
+    def __str__(self) -> str:
+        return self.description or self.url
+
+
+class WebhookDelivery(models.Model):
+    """One event on its way to one endpoint; a pending one is sent when `next_attempt_at` has come."""
+
+    endpoint = models.ForeignKey(WebhookEndpoint, on_delete=models.CASCADE, related_name="deliveries")
+    event_id = models.CharField(max_length=64)
+    type = models.CharField(max_length=64)
+    response_id = models.CharField(max_length=64, db_index=True)
+    created_at = models.DateTimeField(help_text="Of the event.")
+    state = models.CharField(
+        max_length=16,
+        choices=[("pending", "pending"), ("delivered", "delivered"), ("failed", "failed")],
+        default="pending",
+    )
+    attempts = models.PositiveIntegerField(default=0)
+    next_attempt_at = models.DateTimeField()
+    last_status = models.PositiveSmallIntegerField(null=True, help_text="HTTP status of the last attempt's answer.")
+    last_error = models.CharField(max_length=200, blank=True)
+    delivered_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ["-created_at", "-id"]
+        verbose_name_plural = "webhook deliveries"
+        constraints = [models.UniqueConstraint(fields=["endpoint", "event_id"], name="webhook_delivery_once")]
+        indexes = [
+            models.Index(fields=["state", "next_attempt_at"], name="webhook_due"),
+            models.Index(fields=["-created_at", "-id"], name="webhook_newest"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.type} {self.response_id}"

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 
 from celery import shared_task
 from django.utils import timezone
 from django_redis import get_redis_connection
+from kombu.exceptions import OperationalError
 
 from responses_api import index_drain
 from responses_api.background import Ended, Nudge
 from responses_api.configured import router_config
+from responses_api.webhooks import deliveries, sender
 from responses_api.worker_loop import worker_loop
+
+WEBHOOKS_AT_ONCE = 100
 
 
 @shared_task(name="run_response", queue="interactive")
@@ -45,6 +50,27 @@ def sweep_index() -> int:
     return index_drain.sweep(timezone.now())
 
 
+@shared_task(name="send_webhooks", queue="maintenance")
+def send_webhooks() -> int:
+    """Sends the webhooks that are due; how many were tried. No more than `WEBHOOKS_AT_ONCE`: slow receivers wait."""
+    config = router_config().webhooks
+    claimed = deliveries.claim_due(timezone.now(), config, WEBHOOKS_AT_ONCE)
+    if claimed:
+        messages = [each.message for each in claimed]
+        outcomes = worker_loop().call(lambda _: sender.send_all(messages, config))
+        for each, outcome in zip(claimed, outcomes, strict=True):
+            deliveries.record(each, outcome, timezone.now(), config)
+    if len(claimed) == WEBHOOKS_AT_ONCE:
+        send_webhooks.delay()
+    return len(claimed)
+
+
+@shared_task(name="sweep_webhooks", queue="maintenance")
+def sweep_webhooks() -> int:
+    """Deletes records of old deliveries; how many."""
+    return deliveries.sweep(timezone.now(), router_config().webhooks)
+
+
 def enqueue_runs(nudges: Sequence[Nudge]) -> None:
     """Puts background runs into the workers' queue, by priority. Blocks; raises what the broker raises."""
     for response_id, priority in nudges:
@@ -52,5 +78,14 @@ def enqueue_runs(nudges: Sequence[Nudge]) -> None:
 
 
 def tell_end(ended: Ended) -> None:
-    """Tells of a run's end, then forgets the run: a crash in between tells it again."""
+    """Writes down who is to be told of a run's end, then forgets the run: a crash in between does it again."""
+    has_listeners = deliveries.announce(ended) > 0
     worker_loop().call(lambda runtime: runtime.background.forget(ended.response_id))
+    if has_listeners:
+        send_webhooks_soon()
+
+
+def send_webhooks_soon() -> None:
+    """Sooner than the beat would."""
+    with suppress(OperationalError):
+        send_webhooks.apply_async(retry=False)

@@ -38,6 +38,9 @@ def problems_of(config: RouterConfig) -> Iterator[Problem]:
         yield from _at_least(f"workers.{name}", getattr(config.workers, name), 1)
     yield from _positive("websocket.max_seconds", config.websocket.max_seconds)
     yield from _at_least("websocket.max_waiting", config.websocket.max_waiting, 1)
+    yield from _positive("webhooks.timeout", config.webhooks.timeout)
+    yield from _at_least("webhooks.max_attempts", config.webhooks.max_attempts, 1)
+    yield from _at_least("webhooks.retention_seconds", config.webhooks.retention_seconds, 1)
     for index, secret in enumerate(config.sealing_secrets):
         if len(secret) < MIN_SECRET_CHARS:
             reason = f"is shorter than {MIN_SECRET_CHARS} characters"

@@ -158,6 +158,21 @@ class WebSocketConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class WebhookConfig:
+    """How the ends of background runs are told to the endpoints that projects set up."""
+
+    allow_private_addresses: bool = False
+    """True also sends to loopback and private networks, and by plain http: whoever may set up an endpoint can then
+    make this server call its neighbours."""
+    timeout: float = 10
+    """For one attempt, from the connection to the status."""
+    max_attempts: int = 10
+    """Of one delivery, with growing pauses; ten take about three days."""
+    retention_seconds: int = 30 * DAY_SECONDS
+    """How long the record of a finished delivery is kept."""
+
+
+@dataclass(frozen=True, slots=True)
 class RouterConfig:
     """Everything `ROUTER_CONFIG` says, after `${VAR}` expansion, `config_path` and defaults."""
 
@@ -169,6 +184,7 @@ class RouterConfig:
     background: BackgroundConfig = field(default_factory=BackgroundConfig)
     workers: WorkerConfig = field(default_factory=WorkerConfig)
     websocket: WebSocketConfig = field(default_factory=WebSocketConfig)
+    webhooks: WebhookConfig = field(default_factory=WebhookConfig)
     sealing_secrets: tuple[str, ...] = field(default=(), repr=False)
     """For what clients carry sealed (compacted history, encrypted reasoning): the first seals, all open. Empty: one
     made from SECRET_KEY."""

@@ -1,4 +1,4 @@
-"""Django's plain admin for projects, keys and the index of responses."""
+"""Projects and their API keys."""
 
 from __future__ import annotations
 
@@ -10,15 +10,14 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from responses_api import api_keys
-from responses_api.models import ApiKey, Project, ResponseIndex
+from responses_api.models import ApiKey, Project
 
 # The stubs know Django's generics, Django itself does not.
 if TYPE_CHECKING:
     _ProjectAdmin = admin.ModelAdmin[Project]
     _ApiKeyAdmin = admin.ModelAdmin[ApiKey]
-    _ResponseIndexAdmin = admin.ModelAdmin[ResponseIndex]
 else:
-    _ProjectAdmin = _ApiKeyAdmin = _ResponseIndexAdmin = admin.ModelAdmin
+    _ProjectAdmin = _ApiKeyAdmin = admin.ModelAdmin
 
 
 @admin.register(Project)
@@ -65,38 +64,3 @@ class ApiKeyAdmin(_ApiKeyAdmin):
     def revoke(self, request: HttpRequest, queryset: QuerySet[ApiKey]) -> None:
         revoked = queryset.filter(revoked_at=None).update(revoked_at=timezone.now())
         messages.success(request, f"{revoked} revoked; processes notice within seconds.")
-
-
-@admin.register(ResponseIndex)
-class ResponseIndexAdmin(_ResponseIndexAdmin):
-    """Read-only: rows follow what happens to responses."""
-
-    list_display = (
-        "id",
-        "created_at",
-        "project",
-        "model",
-        "status",
-        "verdict",
-        "backend",
-        "input_tokens",
-        "output_tokens",
-        "duration_ms",
-        "expires_at",
-        "deleted_at",
-    )
-    list_filter = ("status", "verdict", "stored", "stream", "model", "backend", "project")
-    search_fields = ("^id", "^request_id")
-    search_help_text = "A response id or request id, or how it begins"
-    date_hierarchy = "created_at"
-    show_full_result_count = False
-    list_per_page = 50
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False

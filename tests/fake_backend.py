@@ -40,16 +40,16 @@ class FakeBackend:
         _wait_until(lambda: self._server.started, lambda: "the fake backend did not start")
 
     def script(self, times: int | None = 1, on: str = "chat", **steps: Any) -> None:
-        """For the next `times` calls `on` chat, models or health, after earlier scripts; None: for good."""
+        """For the next `times` calls of the kind `on` (script.py: `Target`), after earlier scripts; None: for good."""
         self.app.scripts.add(msgspec.convert({"steps": steps, "times": times, "on": on}, Script))
 
     def calls(self) -> dict[str, int]:
-        """`total`, `chat`, `models`, `health`, `aborted`, `in_flight`, `connections` since the last reset."""
+        """`total`, each kind, `aborted`, `in_flight`, `connections` since the last reset."""
         return self.app.counts()
 
-    def bodies(self) -> list[Any]:
-        """The chat requests' bodies, decoded, oldest first."""
-        return [msgspec.json.decode(call.body) for call in list(self.app.ledger.kept)]
+    def bodies(self, on: str = "chat") -> list[Any]:
+        """The requests' bodies, decoded, oldest first."""
+        return [msgspec.json.decode(call.body) for call in list(self.app.ledger.kept) if call.kind == on]
 
     def headers(self) -> list[dict[str, str]]:
         """The chat requests' headers, names in lower case, oldest first."""

@@ -5,7 +5,11 @@ It imports nothing of the gateway: it is a stranger to it, like any other backen
     GET  /health                    200
     GET  /v1/models                 `demo`; chat takes any other name too
     POST /v1/chat/completions       JSON or stream
-    GET  /calls[?bodies=1]          counts; the last chat requests with their headers
+    POST /v1/responses              JSON or stream; keeps nothing; of hosted tools it has web search
+    POST /v1/completions            JSON or stream
+    POST /v1/embeddings             the same vector for the same text
+    POST /tokenize                  vLLM's: words counted as tokens
+    GET  /calls[?bodies=1]          counts; the last requests with their headers
     POST /calls/reset               counts and bodies to nothing, answer ids back to 1
     POST /script, DELETE /script    `{"steps": {…}, "times": 1, "on": "chat"}` for calls to come; forget them
 """
@@ -17,11 +21,15 @@ from typing import Any
 
 import msgspec
 
-from responses_api.demo_backend import answers, chunks
+from responses_api.demo_backend import answers, chunks, other_apis
 from responses_api.demo_backend.chat_request import ChatRequest, RequestError, parse_request
-from responses_api.demo_backend.delivery import Delivery, document_delivery, error_object, stream_delivery
+from responses_api.demo_backend.delivery import document_delivery, error_object, stream_delivery
 from responses_api.demo_backend.exchange import ClientGoneError, Exchange, Headers, Receive, Scope, Send
 from responses_api.demo_backend.ledger import Call, Ledger
+from responses_api.demo_backend.other_apis import CompletionRequest, EmbeddingsRequest, TokenizeRequest
+from responses_api.demo_backend.responses_answer import ResponsesAnswer
+from responses_api.demo_backend.responses_answer import usage as responses_usage
+from responses_api.demo_backend.responses_request import parse_responses_request
 from responses_api.demo_backend.script import (
     Queue,
     ScriptError,
@@ -59,6 +67,10 @@ class DemoBackend:
         self._answers = 0
         self._routes: dict[tuple[str, str], Callable[[Exchange], Awaitable[None]]] = {
             ("POST", "/v1/chat/completions"): self._chat,
+            ("POST", "/v1/responses"): self._respond,
+            ("POST", "/v1/completions"): self._complete,
+            ("POST", "/v1/embeddings"): self._embed,
+            ("POST", "/tokenize"): self._tokenize,
             ("GET", "/v1/models"): self._models,
             ("GET", "/health"): self._health,
             ("GET", "/calls"): self._calls,
@@ -84,8 +96,7 @@ class DemoBackend:
 
     def counts(self) -> dict[str, int]:
         """See `Ledger.counts`."""
-        chat = sum(exchange.scope["path"] == "/v1/chat/completions" for exchange in list(self._in_flight))
-        return self.ledger.counts(chat)
+        return self.ledger.counts(sum(exchange.scope["path"].startswith("/v1/") for exchange in list(self._in_flight)))
 
     def reset(self) -> None:
         """Forgets calls and bodies; answer ids start over."""
@@ -98,29 +109,70 @@ class DemoBackend:
             exchange.close_connection()
 
     async def _chat(self, exchange: Exchange) -> None:
-        body = await exchange.body()
-        scope = exchange.scope
-        self.ledger.chat_arrived(Call(scope["path"], scope["headers"], body), scope["client"])
-        request = parse_request(body)
-        steps = self._steps_for(request, exchange)
-        if not await _refused_by(steps, exchange):
-            await self._say(request, steps, exchange)
-
-    async def _say(self, request: ChatRequest, steps: Steps, exchange: Exchange) -> None:
-        self._answers += 1
-        identity = chunks.Identity(f"chatcmpl-demo-{self._answers}", request.model or "")
+        request = parse_request(await self._arrived("chat", exchange))
+        steps = self._steps_for(request.demo_script, request.model, "chat", exchange)
+        if await _refused_by(steps, exchange):
+            return
+        _check_context(request, steps)
+        identity = chunks.Identity(f"chatcmpl-demo-{self._next_answer()}", request.model or "")
         said = answers.answer(request, steps)
         usage = steps.usage or answers.usage(request, said)
         if request.stream and not steps.ignore_stream:
-            delivery = _streamed(identity, request, said, usage, steps)
-            await exchange.deliver(200, _headers(_EVENT_STREAM, steps), delivery, steps.tokens_per_second or 0)
+            await _send_stream(lambda: chunks.frames(identity, request, said, usage, steps), steps, exchange)
         else:
             await _send_document(200, _JSON, chunks.completion(identity, request, said, usage, steps), steps, exchange)
 
-    def _steps_for(self, request: ChatRequest, exchange: Exchange) -> Steps:
-        told = request.demo_script
+    async def _respond(self, exchange: Exchange) -> None:
+        request = parse_responses_request(await self._arrived("responses", exchange))
+        steps = self._steps_for(request.demo_script, request.model, "responses", exchange)
+        if await _refused_by(steps, exchange):
+            return
+        chat = request.as_chat()
+        _check_context(chat, steps)
+        said = answers.answer(chat, steps)
+        usage = steps.usage or responses_usage(answers.usage(chat, said))
+        query = chat.prompt if request.searches(chat.prompt) else None
+        answer = ResponsesAnswer(f"resp_demo{self._next_answer()}", request, said, usage, query)
+        if request.stream and not steps.ignore_stream:
+            await _send_stream(answer.frames, steps, exchange)
+        else:
+            await _send_document(200, _JSON, answer.document(), steps, exchange)
+
+    async def _complete(self, exchange: Exchange) -> None:
+        request = other_apis.parse(await self._arrived("completions", exchange), CompletionRequest)
+        steps = self._steps_for(request.demo_script, request.model, "completions", exchange)
+        if await _refused_by(steps, exchange):
+            return
+        if request.stream:
+            await _send_stream(lambda: other_apis.completion_frames(request, steps), steps, exchange)
+        else:
+            await _send_document(200, _JSON, other_apis.completion(request, steps), steps, exchange)
+
+    async def _embed(self, exchange: Exchange) -> None:
+        request = other_apis.parse(await self._arrived("embeddings", exchange), EmbeddingsRequest)
+        steps = self._steps_for(None, request.model, "embeddings", exchange)
+        if not await _refused_by(steps, exchange):
+            await _send_document(200, _JSON, other_apis.embeddings(request), steps, exchange)
+
+    async def _tokenize(self, exchange: Exchange) -> None:
+        request = other_apis.parse(await self._arrived("tokenize", exchange), TokenizeRequest)
+        steps = self._steps_for(None, request.model, "tokenize", exchange)
+        if not await _refused_by(steps, exchange):
+            await _send_document(200, _JSON, other_apis.tokenized(request, steps), steps, exchange)
+
+    async def _arrived(self, target: Target, exchange: Exchange) -> bytes:
+        body = await exchange.body()
+        scope = exchange.scope
+        self.ledger.arrived(target, scope["client"], Call(target, scope["path"], scope["headers"], body))
+        return body
+
+    def _next_answer(self) -> int:
+        self._answers += 1
+        return self._answers
+
+    def _steps_for(self, told: Steps | None, model: str | None, target: Target, exchange: Exchange) -> Steps:
         try:
-            told = told or _from_header(exchange) or from_model(request.model or "") or self.scripts.take("chat")
+            told = told or _from_header(exchange) or from_model(model or "") or self.scripts.take(target)
         except ScriptError as error:
             raise RequestError(400, str(error), code="invalid_script") from error
         return told.over(self._defaults) if told else self._defaults
@@ -193,14 +245,23 @@ async def _send_document(status: int, headers: Headers, body: bytes, steps: Step
     await exchange.deliver(status, [length, *_headers(headers, steps)], document_delivery(body, steps))
 
 
-def _streamed(
-    identity: chunks.Identity, request: ChatRequest, said: answers.Answer, usage: dict[str, Any], steps: Steps
-) -> Delivery:
-    if steps.raw_chunks is not None:
-        frames = [chunk.encode() for chunk in steps.raw_chunks]
-    else:
-        frames = chunks.frames(identity, request, said, usage, steps)
-    return stream_delivery(frames, steps)
+async def _send_stream(make_frames: Callable[[], list[bytes]], steps: Steps, exchange: Exchange) -> None:
+    frames = make_frames() if steps.raw_chunks is None else [chunk.encode() for chunk in steps.raw_chunks]
+    headers = _headers(_EVENT_STREAM, steps)
+    await exchange.deliver(200, headers, stream_delivery(frames, steps), steps.tokens_per_second or 0)
+
+
+def _check_context(request: ChatRequest, steps: Steps) -> None:
+    """Raises `RequestError` for more words than the script gives the model room for, in vLLM's words."""
+    asked = sum(len(message.text.split()) for message in request.said)
+    if steps.context_tokens is not None and asked > steps.context_tokens:
+        raise RequestError(
+            400,
+            f"This model's maximum context length is {steps.context_tokens} tokens. However, your messages resulted "
+            f"in {asked} tokens. Please reduce the length of the messages.",
+            code="context_length_exceeded",
+            param="messages",
+        )
 
 
 def _headers(headers: Headers, steps: Steps) -> Headers:

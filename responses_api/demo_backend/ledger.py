@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
+
+from responses_api.demo_backend.script import Target
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
     """A request as it came in: nothing is decoded before somebody asks."""
 
+    kind: str
     path: str
     headers: list[tuple[bytes, bytes]]
     body: bytes
@@ -29,37 +32,31 @@ class Call:
 
 
 class Ledger:
-    """`keep_bodies` bounds the chat calls kept; 0 keeps none."""
+    """`keep_bodies` bounds the calls kept with what they said; 0 keeps none."""
 
     def __init__(self, keep_bodies: int) -> None:
         self.kept: deque[Call] = deque(maxlen=keep_bodies)
         self.aborted = 0
-        self.chat = 0
-        self._others: Counter[str] = Counter()
+        self._counts: Counter[str] = Counter()
         self._clients: set[Any] = set()
 
-    def arrived(self, kind: str, client: Any) -> None:
-        self._others[kind] += 1
+    def arrived(self, kind: str, client: Any, call: Call | None = None) -> None:
+        self._counts[kind] += 1
         self._clients.add(client)
-
-    def chat_arrived(self, call: Call, client: Any) -> None:
-        self.chat += 1
-        self._clients.add(client)
-        self.kept.append(call)
+        if call is not None:
+            self.kept.append(call)
 
     def reset(self) -> None:
         self.kept.clear()
         self._clients.clear()
-        self._others.clear()
-        self.chat = self.aborted = 0
+        self._counts.clear()
+        self.aborted = 0
 
     def counts(self, in_flight: int) -> dict[str, int]:
-        """`connections`: the distinct client addresses since the last reset; `in_flight`: chat calls now."""
+        """By kind, and: `connections`, the distinct client addresses since the last reset; `in_flight` API calls."""
         return {
-            "total": self.chat + self._others.total(),
-            "chat": self.chat,
-            "models": self._others["models"],
-            "health": self._others["health"],
+            "total": self._counts.total(),
+            **{kind: self._counts[kind] for kind in get_args(Target)},
             "aborted": self.aborted,
             "in_flight": in_flight,
             "connections": len(self._clients),

@@ -15,6 +15,7 @@ A script reaches the server as the body field `demo_script`, the header `x-demo-
 | `text`, `pieces`      | what to say; `pieces` also fixes how a stream cuts it                              |
 | `answer_bytes`        | says a filler of exactly so many bytes                                             |
 | `tokens`              | says a filler of exactly so many pieces; both hold with `answer_bytes`             |
+| `context_tokens`      | refuses longer prompts, counted in words, as vLLM does; `/tokenize` tells it       |
 | `reasoning`           | reasoning text before the answer                                                   |
 | `reasoning_field`     | its field: `reasoning_content` (default) or `reasoning`                            |
 | `refusal`             | refuses with this text                                                             |
@@ -57,7 +58,7 @@ from msgspec import Struct
 
 MODEL_PREFIX = "demo-script:"
 
-Target = Literal["chat", "models", "health"]
+Target = Literal["chat", "responses", "completions", "embeddings", "tokenize", "models", "health"]
 _Shape = TypeVar("_Shape")
 UsagePlacement = Literal["own", "finish", "every", "no_choices", "none"]
 
@@ -87,6 +88,7 @@ class Steps(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True,
     pieces: list[str] | None = None
     answer_bytes: int | None = None
     tokens: int | None = None
+    context_tokens: int | None = None
     reasoning: str | None = None
     reasoning_field: Literal["reasoning_content", "reasoning"] | None = None
     refusal: str | None = None

@@ -35,7 +35,8 @@ def add_options(parser: argparse.ArgumentParser, environ: Mapping[str, str] = os
     option("delay-ms", float, None, "milliseconds before the headers of every chat answer")
     option("answer-bytes", int, None, "every answer is a text of exactly so many bytes")
     option("tokens", int, None, "every answer is a text of exactly so many pieces")
-    option("keep-bodies", int, 100, "chat requests kept for GET /calls?bodies=1; 0: none")
+    option("context-tokens", int, None, "longer prompts are refused; counted in words")
+    option("keep-bodies", int, 100, "requests kept for GET /calls?bodies=1; 0: none")
 
 
 class Server(uvicorn.Server):
@@ -52,8 +53,8 @@ class Server(uvicorn.Server):
 
 def serve(options: Mapping[str, Any]) -> None:
     """Runs until interrupted; `options` as parsed by `add_options`. Exits non-zero where it cannot listen."""
-    told = {name: options[name] for name in ("tokens_per_second", "delay_ms", "answer_bytes", "tokens")}
-    app = DemoBackend(Steps(**told), keep_bodies=options["keep_bodies"])
+    steps = ("tokens_per_second", "delay_ms", "answer_bytes", "tokens", "context_tokens")
+    app = DemoBackend(Steps(**{name: options[name] for name in steps}), keep_bodies=options["keep_bodies"])
     server = Server(app, host=options["host"], port=options["port"], log_level="error")
     with contextlib.suppress(KeyboardInterrupt):
         server.run()

@@ -1,7 +1,7 @@
 """The Responses API itself, for backends that speak it (vLLM, OpenAI): history resolved, nothing translated. Pure.
 
 The backend stays stateless: it is asked with `store: false` and gets the whole conversation as `input`. State and ids
-are the gateway's: an item's id is changed on its way to the client, and ids are not sent back.
+are the gateway's: an item's id is changed on its way to the client, and is not sent back where it need not be.
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ _decode_item = msgspec.json.Decoder(dict[str, Any]).decode
 # The gateway answers for these itself.
 _OURS = ("previous_response_id", "conversation", "background", "context_management", "stream", "store", "metadata")
 _REASONING = "reasoning.encrypted_content"
+# Of hosted tools' calls it is required.
+_WITHOUT_ID = ("message", "function_call", "function_call_output", "custom_tool_call", "custom_tool_call_output")
 
 
 class ResponsesDialect:
@@ -65,5 +67,6 @@ def _for_backend(raw: Raw) -> dict[str, Any] | None:
     item = _decode_item(raw)
     if item.get("type") == "reasoning":
         return item if item.get("encrypted_content") or item.get("content") else None
-    item.pop("id", None)
+    if item.get("type", "message") in _WITHOUT_ID:
+        item.pop("id", None)
     return item

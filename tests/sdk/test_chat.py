@@ -58,3 +58,15 @@ def test_a_stream_that_breaks_says_so(client: openai.OpenAI, backend: FakeBacken
     stream = client.chat.completions.create(model="m", messages=[{"role": "user", "content": "hi"}], stream=True)
     with pytest.raises(openai.APIError, match="broke off its answer"):
         list(stream)
+
+
+def test_embeddings(client: openai.OpenAI, backend: FakeBackend) -> None:
+    made = client.embeddings.create(model="m", input=["tea", "coffee"], dimensions=8)
+    assert [len(each.embedding) for each in made.data] == [8, 8]
+    assert backend.bodies(on="embeddings")[0]["input"] == ["tea", "coffee"]
+
+
+def test_completions(client: openai.OpenAI) -> None:
+    assert client.completions.create(model="m", prompt="Once upon a time").choices[0].text == " Once upon a time"
+    chunks = client.completions.create(model="m", prompt="Once upon a time", stream=True)
+    assert "".join(chunk.choices[0].text for chunk in chunks) == " Once upon a time"

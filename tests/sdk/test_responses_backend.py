@@ -106,3 +106,48 @@ def test_an_incomplete_answer_stays_so(client: openai.OpenAI, backend: FakeBacke
     assert answer.status == "incomplete"
     assert answer.incomplete_details is not None
     assert answer.incomplete_details.reason == "max_output_tokens"
+
+
+class TestHostedTools:
+    """Asked of the demo backend's own Responses API."""
+
+    @pytest.fixture
+    def router_config(self, redis_config: RedisConfig, backend: FakeBackend) -> RouterConfig:
+        return RouterConfig(
+            response_api=ResponseApiConfig(store_backend="redis", ttl_seconds=3600, redis=redis_config),
+            backends=(BackendConfig("demo", backend.base_url, api="responses"),),
+        )
+
+    def test_their_items_and_events_are_passed_on_and_chained(
+        self, client: openai.OpenAI, backend: FakeBackend
+    ) -> None:
+        tools: Any = [{"type": "web_search"}]
+        events = list(client.responses.create(model="m", input="Search for tea.", tools=tools, stream=True))
+        answer = events[-1].response  # type: ignore[union-attr]
+        assert [item.type for item in answer.output] == ["web_search_call", "message"]
+        assert answer.output[0].action.query == "Search for tea."
+        assert answer.output[1].content[0].annotations[0].url == "https://example.com/demo"
+        searching = [event for event in events if event.type.startswith("response.web_search_call")]
+        assert [event.type.rpartition(".")[2] for event in searching] == ["in_progress", "searching", "completed"]
+        assert {event.item_id for event in searching} == {answer.output[0].id}  # type: ignore[union-attr]
+        assert answer.output[0].id.startswith(f"ws_{answer.id.removeprefix('resp_')}")
+        assert client.responses.retrieve(answer.id).output == answer.output
+
+        after = client.responses.create(model="m", input="And now?", previous_response_id=answer.id)
+        assert after.status == "completed"
+        sent = backend.bodies(on="responses")[-1]
+        assert [item["type"] for item in sent["input"]] == ["message", "web_search_call", "message", "message"]
+        # Of a hosted call the id is required, of a message it would be looked for.
+        assert [bool(item.get("id")) for item in sent["input"]] == [False, True, False, False]
+        assert sent["store"] is False
+
+    def test_what_the_backend_cannot_do_it_says_itself(self, client: openai.OpenAI) -> None:
+        tools: Any = [{"type": "code_interpreter", "container": {"type": "auto"}}]
+        with pytest.raises(openai.BadRequestError, match="'code_interpreter' is not supported"):
+            client.responses.create(model="m", input="hi", tools=tools)
+
+    def test_thoughts_travel_sealed_by_the_backend(self, client: openai.OpenAI, backend: FakeBackend) -> None:
+        first = client.responses.create(model="m", input="hi", reasoning={"effort": "high"})
+        client.responses.create(model="m", input="and?", previous_response_id=first.id)
+        thought = next(item for item in backend.bodies(on="responses")[-1]["input"] if item["type"] == "reasoning")
+        assert thought["encrypted_content"]

@@ -131,6 +131,15 @@ class TestTruncation:
         made = client.responses.create(model="m", input=[*turns, say("last")], truncation="auto")
         assert made.truncated_items == 10  # type: ignore[attr-defined]
 
+    def test_it_fits_a_backend_that_counts(self, client: openai.OpenAI, backend: FakeBackend) -> None:
+        backend.script(times=None, context_tokens=60)
+        turns = [each for n in range(8) for each in (say(f"{n} " + "word " * 10), say("ok " * 10, "assistant"))]
+        answer = client.responses.create(model="m", input=[*turns, say("last")], truncation="auto")
+        assert answer.status == "completed"
+        sent = sum(len(content.split()) for content in contents(backend))
+        assert 40 < sent <= 60
+        assert backend.calls()["chat"] == 2
+
     def test_without_it_the_refusal_is_passed_on(self, client: openai.OpenAI, backend: FakeBackend) -> None:
         backend.script(status=400, error=TOO_LONG)
         with pytest.raises(openai.BadRequestError) as refused:
@@ -179,14 +188,30 @@ class TestSealedReasoning:
 
 
 class TestInputTokens:
-    def test_an_estimate_says_so(self, client: openai.OpenAI) -> None:
+    def test_the_backends_tokenizer_counts(self, client: openai.OpenAI, backend: FakeBackend) -> None:
+        tool: Any = {"type": "function", "name": "weather", "parameters": {"type": "object", "properties": {}}}
+        counted = client.responses.input_tokens.count(model="m", input="one two three", instructions="Be brief.")
+        assert counted.input_tokens == 5
+        assert counted.estimated is False  # type: ignore[attr-defined]
+        assert client.responses.input_tokens.count(model="m", input="one two three", tools=[tool]).input_tokens > 3
+        assert backend.bodies(on="tokenize")[0]["model"] == "m"
+
+    def test_an_estimate_says_so(self, client: openai.OpenAI, backend: FakeBackend) -> None:
+        backend.script(times=None, on="tokenize", status=404)
         counted = client.responses.input_tokens.count(model="m", input="x" * 4000)
         assert counted.object == "response.input_tokens"
         assert 1000 <= counted.input_tokens <= 1050
         assert counted.estimated is True  # type: ignore[attr-defined]
+        client.responses.input_tokens.count(model="m", input="again")
+        assert backend.calls()["tokenize"] == 1
+
+    def test_a_tokenizer_that_fails_is_estimated_too(self, client: openai.OpenAI, backend: FakeBackend) -> None:
+        for body in ("nonsense", {"count": None}, []):
+            backend.script(on="tokenize", body=body)
+            assert client.responses.input_tokens.count(model="m", input="hi").estimated is True  # type: ignore[attr-defined]
 
     def test_the_history_counts(self, client: openai.OpenAI) -> None:
-        first = client.responses.create(model="m", input="x" * 4000)
+        first = client.responses.create(model="m", input="word " * 2000)
         alone = client.responses.input_tokens.count(model="m", input="hi")
         whole = client.responses.input_tokens.count(model="m", input="hi", previous_response_id=first.id)
         assert whole.input_tokens > alone.input_tokens + 1000

@@ -37,6 +37,7 @@ from responses_api.shapes.response import Response, ResponseError
 from responses_api.stored_responses import StoredResponses
 from responses_api.stores.record import StoredResponse, decode_response, encode, items_of
 from responses_api.stores.redis_runs import LoggedEvent, RedisRuns, RunState, RunView
+from responses_api.translate.retold import output_told
 from responses_api.translate.stream import terminal_event
 
 log = structlog.get_logger(__name__)
@@ -90,6 +91,7 @@ class Recovered:
 
 _submitted_decoder = msgspec.json.Decoder(Submitted)
 _response_decoder = msgspec.json.Decoder(Response)
+_decode_event = msgspec.json.Decoder(dict[str, Any]).decode
 _encode = msgspec.json.Encoder().encode
 
 
@@ -275,13 +277,15 @@ class BackgroundRuns:
 
     async def _end(self, stored: StoredResponse, response: Response, token: str) -> bool:
         """Ends a run from outside, with the response as it is now. False: it had ended already."""
-        stored.response = Raw(response_shape.encode(response))
         closed: bool | None = None
         while closed is None:
             view = await self._runs.look(stored.id)
             if view is None or view.state is RunState.FINISHED:
                 return False
             expected = view.next_sequence
+            if stored.streamed is True:
+                await self._show_what_was_told(response, expected)
+            stored.response = Raw(response_shape.encode(response))
             event = to_logged(terminal_event(response, expected)) if stored.streamed is True else None
             closed = await self._runs.close(stored.id, token, encode(stored), event, expected_next=expected)
         if closed:
@@ -292,6 +296,16 @@ class BackgroundRuns:
             # Whoever looks after runs tells of the end.
             await self._runs.watch(stored.id, time.time())
         return closed
+
+    async def _show_what_was_told(self, response: Response, until: int) -> None:
+        """The record lags behind the stream; whoever read that must not find less."""
+        told = await event_log.told(self._runs, response.id, until)
+        if told is None:
+            return
+        response.output = output_told(map(_decode_event, told))
+        for item in response.output:
+            if response.status == "failed" and item.get("status") == "in_progress":
+                item["status"] = "incomplete"
 
     async def _ended(self, project: str, response_id: str) -> Ended | None:
         try:

@@ -110,6 +110,17 @@ async def follow(runs: RedisRuns, response_id: str, after: int) -> AsyncIterator
             pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
 
 
+async def told(runs: RedisRuns, response_id: str, until: int) -> list[bytes] | None:
+    """The JSON of all events before number `until`; None where they are not all kept."""
+    found: list[LoggedEvent] = []
+    while len(found) < until:
+        batch, _ = await patiently(partial(runs.read_log, response_id, len(found) - 1, READ_COUNT))
+        if not batch or batch[0][0] != len(found):
+            return None
+        found += batch
+    return [data for _, _, data in found[:until]]
+
+
 def events_gone(response_id: str) -> InvalidRequest:
     return InvalidRequest(
         f"The events of response '{response_id}' are not kept any more. Retrieve it without 'stream'.",

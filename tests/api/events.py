@@ -8,8 +8,8 @@ import httpx
 import msgspec
 
 
-def read_events(response: httpx.Response) -> list[dict[str, Any]]:
-    """All events of a stream; fails unless each frame is well formed and `[DONE]` ends it."""
+def read_events(response: httpx.Response, first: int = 0) -> list[dict[str, Any]]:
+    """All events of a stream, numbered from `first` on; fails unless each is well formed and `[DONE]` ends them."""
     assert response.headers["content-type"].startswith("text/event-stream")
     *frames, done, rest = response.read().decode().split("\n\n")
     assert done == "data: [DONE]"
@@ -22,7 +22,7 @@ def read_events(response: httpx.Response) -> list[dict[str, Any]]:
         event: dict[str, Any] = msgspec.json.decode(data.removeprefix("data: "))
         assert name == f"event: {event['type']}"
         events.append(event)
-    assert [event["sequence_number"] for event in events] == list(range(len(events)))
+    assert [event["sequence_number"] for event in events] == list(range(first, first + len(events)))
     return events
 
 

@@ -111,6 +111,9 @@ const steps = {
     assert.equal(answer.choices[0].message.content, '2+2 is 4.')
     const chunks = await collect(await client.chat.completions.create({ model, messages, stream: true }))
     assert.equal(chunks.map((chunk) => chunk.choices[0]?.delta?.content ?? '').join(''), '2+2 is 4.')
+    const made = await client.embeddings.create({ model, input: ['tea', 'coffee'], dimensions: 8 })
+    assert.deepEqual(made.data.map((each) => each.embedding.length), [8, 8])
+    assert.equal((await client.completions.create({ model, prompt: 'Once' })).choices[0].text, ' Once')
   },
 }
 

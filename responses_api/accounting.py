@@ -44,14 +44,15 @@ class Accounting:
         entry.expires_at = self.expiry(run.response.created_at, stored=True)
         self._index.add(entry)
 
-    def note_end(self, stored: StoredResponse, response: Response) -> None:
-        """How a run ended of which there is nothing left but its record."""
+    def note_end(self, stored: StoredResponse, response: Response, request_id: str, request_bytes: int) -> None:
+        """How a run ended of which there is nothing left but its record and what it was submitted with."""
         self._index.add(
             IndexEntry(
                 id=stored.id,
                 project=stored.project,
                 created_at=stored.created_at,
                 expires_at=self.expiry(stored.created_at, stored=True),
+                request_id=request_id,
                 model=response.model,
                 status=response.status,
                 error_code=response.error.code if response.error else "",
@@ -61,6 +62,7 @@ class Accounting:
                 previous_response_id=stored.previous_response_id,
                 conversation=response.conversation.id if response.conversation else "",
                 verdict_reason="no cache",
+                request_bytes=request_bytes,
                 response_bytes=len(stored.response),
                 duration_ms=(time.time() - stored.created_at) * 1000,
             )

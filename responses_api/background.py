@@ -277,12 +277,12 @@ class BackgroundRuns:
 
     async def _end(self, stored: StoredResponse, response: Response, token: str) -> bool:
         """Ends a run from outside, with the response as it is now. False: it had ended already."""
-        closed: bool | None = None
+        closed, context = None, b""
         while closed is None:
             view = await self._runs.look(stored.id)
             if view is None or view.state is RunState.FINISHED:
                 return False
-            expected = view.next_sequence
+            expected, context = view.next_sequence, view.context
             if stored.streamed is True:
                 await self._show_what_was_told(response, expected)
             stored.response = Raw(response_shape.encode(response))
@@ -292,7 +292,8 @@ class BackgroundRuns:
             metrics.BACKGROUND_RUNS.labels(response.status).inc()
             if response.conversation is not None:
                 await self._conversations.unlock(response.conversation.id, stored.id)
-            self._accounting.note_end(stored, response)
+            submitted = _submitted_decoder.decode(context)
+            self._accounting.note_end(stored, response, submitted.request_id, submitted.request_bytes)
             # Whoever looks after runs tells of the end.
             await self._runs.watch(stored.id, time.time())
         return closed

@@ -9,9 +9,11 @@ from typing import Any
 
 import openai
 import pytest
+import redis
 from openai.types.responses import Response
 
-from responses_api.config.schema import BackgroundConfig, RouterConfig
+from responses_api.config.schema import BackendConfig, BackgroundConfig, RedisConfig, RouterConfig
+from responses_api.stores.layout import companion_key, response_key
 from tests.fake_backend import FakeBackend
 from tests.gateway import Gateway
 from tests.worker import Worker
@@ -204,6 +206,33 @@ def test_a_deleted_run_is_stopped(client: openai.OpenAI, worker: Worker, backend
     backend.wait_for(aborted=1)
     with pytest.raises(openai.NotFoundError):
         client.responses.retrieve(queued.id)
+
+
+def test_a_memory_store_has_no_worker_to_offer(backend: FakeBackend, settings: Any) -> None:
+    settings.ROUTER_ALLOW_ANONYMOUS = True
+    gateway = Gateway(RouterConfig(backends=(BackendConfig("fake", backend.base_url),)))
+    client = openai.OpenAI(base_url=gateway.base_url, api_key="unused", max_retries=0)
+    with pytest.raises(openai.BadRequestError, match="store_backend: redis") as refused:
+        client.responses.create(model="m", input="hi", background=True)
+    gateway.stop()
+    assert refused.value.param == "background"
+
+
+def test_events_that_are_not_kept_any_more_are_a_clear_error(
+    client: openai.OpenAI, worker: Worker, redis_cli: redis.Redis, redis_config: RedisConfig
+) -> None:
+    events = list(client.responses.create(model="m", input="hi", background=True, stream=True))
+    response_id = events[0].response.id  # type: ignore[union-attr]
+    log = companion_key(response_key(redis_config.key_prefix, response_id), "events")
+    redis_cli.xtrim(log, maxlen=3, approximate=False)
+    kept = list(client.responses.retrieve(response_id, stream=True, starting_after=events[-4].sequence_number))
+    assert kept == events[-3:]
+    with pytest.raises(openai.BadRequestError, match="Retrieve it without 'stream'") as refused:
+        client.responses.retrieve(response_id, stream=True)
+    assert refused.value.code == "events_expired"
+    redis_cli.delete(log)
+    with pytest.raises(openai.BadRequestError, match="not kept any more"):
+        client.responses.retrieve(response_id, stream=True)
 
 
 class TestAWorkerThatDies:

@@ -12,7 +12,7 @@ HERE = Path(__file__).parent / "javascript"
 
 pytestmark = [
     pytest.mark.processes,
-    pytest.mark.skipif(shutil.which("npm") is None, reason="there is no npm here (apt install nodejs npm)"),
+    pytest.mark.skipif(shutil.which("npm") is None, reason="there is no npm here; it wants Node.js 20 or later"),
 ]
 
 

@@ -128,9 +128,11 @@ def gateway(folder: Path, cores: set[int], environ: Mapping[str, str]) -> Server
 
 
 def worker(folder: Path, cores: set[int], environ: Mapping[str, str]) -> Server:
-    """A Celery worker of background runs, as `./run` starts it."""
+    """A Celery worker of background runs, as `./run` starts it, with its tables."""
     options = ["--pool", "threads", "--concurrency", "64", "--queues", "interactive"]
     quiet = ["--without-gossip", "--without-mingle", "--loglevel", "WARNING"]
+    migrate = [sys.executable, "manage.py", "migrate", "--verbosity", "0"]
+    subprocess.run(migrate, cwd=ROOT, env={**os.environ, **environ}, check=True)
     command = [sys.executable, "-m", "celery", "--quiet", "-A", "router_site", "worker", *options, *quiet]
     return Server(command, 0, folder / "worker.log", cores, environ)
 

@@ -15,6 +15,7 @@ from hypothesis import HealthCheck
 
 from responses_api.config.schema import BackendConfig, RedisConfig, ResponseApiConfig, RouterConfig
 from responses_api.redis_pool import RedisPool
+from responses_api.webhooks import deliveries
 from tests.fake_backend import FakeBackend
 from tests.gateway import Gateway
 from tests.valkey import Valkey
@@ -53,6 +54,12 @@ def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey]:
 @pytest.fixture(scope="session")
 def valkey_url(valkey: Valkey) -> str:
     return valkey.url
+
+
+@pytest.fixture(autouse=True)
+def _nobody_listens() -> None:
+    """What a process remembers of the database does not outlive a test's transaction."""
+    deliveries.listeners.forget()
 
 
 @pytest.fixture

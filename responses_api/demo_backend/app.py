@@ -253,8 +253,10 @@ async def _send_stream(make_frames: Callable[[], list[bytes]], steps: Steps, exc
 
 def _check_context(request: ChatRequest, steps: Steps) -> None:
     """Raises `RequestError` for more words than the script gives the model room for, in vLLM's words."""
+    if steps.context_tokens is None:
+        return
     asked = sum(len(message.text.split()) for message in request.said)
-    if steps.context_tokens is not None and asked > steps.context_tokens:
+    if asked > steps.context_tokens:
         raise RequestError(
             400,
             f"This model's maximum context length is {steps.context_tokens} tokens. However, your messages resulted "

@@ -6,6 +6,8 @@ rows by moving their next attempt into the future; if it dies, that is when anot
 
 from __future__ import annotations
 
+import threading
+import time
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -35,6 +37,10 @@ SECRET_OVERLAP = timedelta(days=1)
 """How long after a rotation the old secret signs as well."""
 
 
+LISTENERS_SECONDS = 1.0
+"""How old the list of endpoints may be that ends are announced to."""
+
+
 class Event(msgspec.Struct):
     """The body that receivers get, as OpenAI has it; `created_at` in Unix seconds."""
 
@@ -53,11 +59,38 @@ class Claimed:
     message: Message
 
 
+class Listeners:
+    """Who listens, as of a second ago: most runs end with nobody listening, and a query costs as much as such a run."""
+
+    def __init__(self) -> None:
+        self._reading = threading.Lock()
+        self._known: dict[str, list[WebhookEndpoint]] = {}
+        self._read_at = -LISTENERS_SECONDS
+
+    def of(self, project: str, event_type: str) -> list[WebhookEndpoint]:
+        """The active endpoints of the project with this public id that want events of this type."""
+        with self._reading:
+            if time.monotonic() - self._read_at >= LISTENERS_SECONDS:
+                self._read()
+        return [each for each in self._known.get(project, ()) if not each.events or event_type in each.events]
+
+    def forget(self) -> None:
+        self._read_at = -LISTENERS_SECONDS
+
+    def _read(self) -> None:
+        known: dict[str, list[WebhookEndpoint]] = {}
+        for endpoint in WebhookEndpoint.objects.filter(is_active=True).select_related("project"):
+            known.setdefault(endpoint.project.public_id, []).append(endpoint)
+        self._known, self._read_at = known, time.monotonic()
+
+
+listeners = Listeners()
+
+
 def announce(ended: Ended) -> int:
     """Writes down whom to tell of the end of a run; how many. Again for the same run changes nothing."""
     event_type = f"response.{ended.status}"
     at = datetime.fromtimestamp(ended.at, UTC)
-    endpoints = WebhookEndpoint.objects.filter(project__public_id=ended.project, is_active=True)
     rows = [
         WebhookDelivery(
             endpoint=endpoint,
@@ -67,8 +100,7 @@ def announce(ended: Ended) -> int:
             created_at=at,
             next_attempt_at=at,
         )
-        for endpoint in endpoints
-        if not endpoint.events or event_type in endpoint.events
+        for endpoint in listeners.of(ended.project, event_type)
     ]
     WebhookDelivery.objects.bulk_create(rows, ignore_conflicts=True)
     return len(rows)

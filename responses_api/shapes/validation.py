@@ -99,6 +99,8 @@ def _explain(error: msgspec.ValidationError, shape: Any, data: bytes | msgspec.R
     except (msgspec.DecodeError, UnicodeError) as malformed:
         # msgspec tells of the wrong type first, though no JSON follows it.
         return _malformed(malformed, base)
+    except RecursionError:
+        return _malformed("it is nested too deeply", base)
     return InvalidRequest(f"Invalid value for '{param}': {text.split(' - at ')[0]}.", code="invalid_value", param=param)
 
 
@@ -178,10 +180,7 @@ def _steps(path: str) -> list[str]:
 
 def _value_at(data: bytes | msgspec.Raw, path: str) -> Any:
     """What the client sent there; for a mapping's value, where msgspec does not tell the key, the mapping."""
-    try:
-        value = msgspec.json.decode(data)
-    except RecursionError:
-        return {}
+    value = msgspec.json.decode(data)
     for step in _steps(path):
         if isinstance(value, list) and step.isdigit():
             value = value[int(step)]

@@ -196,6 +196,7 @@ INVALID = "invalid_request_error"
         (b'{"model":"m","input":"\\ud800"}', "invalid_json", None),
         (b'{"model":"m","input":"\xff"}', "invalid_json", None),
         (b'{"model":"m","input":' + b"[" * 100_000, "invalid_json", None),
+        (b"[" * 100_000, "invalid_json", None),
         (
             b'{"model":"m","input":"hi","x":' + b'{"a":' * 50_000 + b"1" + b"}" * 50_000 + b"}",
             "invalid_json",

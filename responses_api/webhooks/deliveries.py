@@ -123,16 +123,18 @@ def claim_due(now: datetime, config: WebhookConfig, limit: int) -> list[Claimed]
     """Deliveries whose time has come, the most overdue first, each given to one caller only."""
     due = WebhookDelivery.objects.filter(state="pending", next_attempt_at__lte=now, endpoint__is_active=True)
     claimed_until = now + timedelta(seconds=config.timeout) + CLAIM_MARGIN
-    mine = []
-    for delivery in due.select_related("endpoint").order_by("next_attempt_at")[:limit]:
-        is_mine = WebhookDelivery.objects.filter(
-            pk=delivery.pk, state="pending", next_attempt_at=delivery.next_attempt_at
-        ).update(next_attempt_at=claimed_until, attempts=F("attempts") + 1)
-        if is_mine:
-            delivery.attempts += 1
-            delivery.next_attempt_at = claimed_until
-            mine.append(Claimed(delivery, _message(delivery, now)))
-    return mine
+    found = due.select_related("endpoint").order_by("next_attempt_at")[:limit]
+    return [Claimed(each, _message(each, now)) for each in found if claim(each, claimed_until)]
+
+
+def claim(delivery: WebhookDelivery, until: datetime) -> bool:
+    """Makes it the caller's until then; False where another was faster since it was read."""
+    unchanged = WebhookDelivery.objects.filter(
+        pk=delivery.pk, state="pending", next_attempt_at=delivery.next_attempt_at
+    )
+    is_mine = unchanged.update(next_attempt_at=until, attempts=F("attempts") + 1) == 1
+    delivery.attempts, delivery.next_attempt_at = delivery.attempts + 1, until
+    return is_mine
 
 
 def record(claimed: Claimed, outcome: Outcome, now: datetime, config: WebhookConfig) -> None:

@@ -110,6 +110,14 @@ def test_what_is_claimed_is_nobody_elses_until_the_claim_runs_out() -> None:
     assert (delivery().state, delivery().last_status) == ("delivered", 200)
 
 
+def test_of_two_who_read_it_at_once_one_gets_it() -> None:
+    endpoint()
+    deliveries.announce(ended())
+    first, second = delivery(), delivery()
+    assert deliveries.claim(first, NOW + timedelta(seconds=30))
+    assert not deliveries.claim(second, NOW + timedelta(seconds=30))
+
+
 def test_what_waits_for_an_endpoint_that_is_off_goes_on_when_it_is_on_again() -> None:
     hook = endpoint()
     deliveries.announce(ended())

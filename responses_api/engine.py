@@ -38,6 +38,7 @@ from responses_api.stores.record import StoredResponse, items_of
 from responses_api.translate import dialects
 from responses_api.translate.dialect import Dialect, Prompt, Seal, Translator
 from responses_api.translate.outcome import Outcome, conclude
+from responses_api.translate.stream import terminal_event
 from responses_api.translate.truncation import kept_after
 
 MAX_TRUNCATIONS = 6
@@ -132,7 +133,7 @@ class Engine:
 
     async def complete(self, run: Run) -> bytes:
         """The finished response as JSON, stored where asked. Raises `ApiError`."""
-        with self._following(run):
+        with self.following(run):
             run.called_at = time.perf_counter()
             async with await self._call(run) as call:
                 answer = await call.read_json()
@@ -148,7 +149,7 @@ class Engine:
         Raises `ApiError` before the first batch only; a later failure is a `response.failed` event.
         """
         translator = run.translator = run.dialect.translator(run.response, self._seal(run), run.first_sequence)
-        with self._following(run):
+        with self.following(run):
             run.called_at = time.perf_counter()
             async with await self._call(run) as call:
                 await call.require_stream()
@@ -170,11 +171,27 @@ class Engine:
     async def warm_up(self, run: Run) -> AsyncIterator[list[AnyEvent]]:
         """The events of a response without output, to be gone on from; no backend is asked. Raises `ApiError`."""
         translator = run.dialect.translator(run.response, None, run.first_sequence)
-        with self._following(run):
+        with self.following(run):
             yield translator.start()
             self._conclude(run, Outcome())
             await self._record(run)
             yield [translator.terminal()]
+
+    async def replay(self, run: Run, outcome: Outcome) -> bytes:
+        """The finished response as JSON, of what was answered before; no backend is asked. Raises `ApiError`."""
+        with self.following(run):
+            self._conclude(run, outcome)
+            return await self._record(run)
+
+    async def conclude_replay(self, run: Run, outcome: Outcome, number: int) -> AnyEvent:
+        """The same for a stream whose events are told already; its last event, which has this number."""
+        self._conclude(run, outcome)
+        try:
+            await self._record(run)
+        except ApiError as error:
+            self._conclude(run, Outcome(outcome.output, error=ResponseError("server_error", error.message)))
+            self._accounting.settle(run, "failed", error_code=error.code or error.type)
+        return terminal_event(run.response, number)
 
     async def ask(self, request: CreateRequest, prompt: Prompt, endpoint: Endpoint, dialect: Dialect) -> Outcome:
         """One question aside, of which nothing stays. Raises `ApiError`."""
@@ -245,7 +262,7 @@ class Engine:
         self._encode_body(run)
         return True
 
-    def _following(self, run: Run) -> AbstractContextManager[None]:
+    def following(self, run: Run) -> AbstractContextManager[None]:
         """The index hears how the run ended; a conversation it has locked stays so no longer than the run."""
         if run.request.conversation_id is None or not run.request.store or run.keep is not None:
             return self._accounting.following(run)
@@ -275,13 +292,18 @@ class Engine:
         response = run.response
         encoded = response_shape.encode(response)
         error_code = response.error.code if response.error else ""
+        witnessed = run.witness(run) if run.witness is not None else None
         if not run.request.store:
             self._accounting.settle(run, response.status, error_code=error_code, response_bytes=len(encoded))
+            if witnessed is not None:
+                await witnessed
             return encoded
         stored = record_of(run, encoded)
         creating = run.keep(stored) if run.keep is not None else self._keep(run, stored)
         self._accounting.settle(run, response.status, error_code=error_code, stored=True, response_bytes=len(encoded))
         await creating
+        if witnessed is not None:
+            await witnessed
         return encoded
 
     async def _keep(self, run: Run, stored: StoredResponse) -> None:

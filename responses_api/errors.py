@@ -212,3 +212,17 @@ class StoreUnavailable(ApiError):
             code="store_unavailable",
             headers=[("retry-after", "1")],
         )
+
+
+class NotCached(ApiError):
+    """`only-if-cached`, and it is not (RFC 9111, 5.2.1.7)."""
+
+    status = 504
+    type = "invalid_request_error"
+
+    def __init__(self, headers: Sequence[tuple[bytes, bytes]]) -> None:
+        super().__init__(
+            "There is no cached answer to this request, and 'only-if-cached' forbids to ask for one.",
+            code="not_cached",
+            headers=[(name.decode(), value.decode()) for name, value in headers],
+        )

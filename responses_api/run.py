@@ -44,6 +44,11 @@ class Run:
     """Is the backend asked for a stream?"""
     keep: Keep | None = None
     """Takes the record of the finished response; None: the store does."""
+    witness: Callable[[Run], Awaitable[object] | None] | None = None
+    """Hears of the concluded response before its end is told, and is waited for."""
+    verdict: str = "bypass"
+    """The cache's, and why."""
+    verdict_reason: str = ""
     made: list[Item] = field(default_factory=list)
     """Output items that the gateway made before the model said anything, and the tokens that took."""
     made_usage: Usage | None = None

@@ -10,6 +10,9 @@ from responses_api.backends.client import BackendClient
 from responses_api.backends.registry import Registry
 from responses_api.backends.tokenizer import Tokenizer
 from responses_api.background import BackgroundRuns, Enqueue
+from responses_api.cache.filing_queue import File
+from responses_api.cache.service import ResponseCache
+from responses_api.cached_responses import CachedResponses
 from responses_api.compaction import Compactor
 from responses_api.config.schema import RouterConfig
 from responses_api.conversations import Conversations
@@ -34,8 +37,11 @@ from responses_api.windows import Windows
 class Runtime:
     """Everything a request needs. Build it on the loop that uses it."""
 
-    def __init__(self, config: RouterConfig, enqueue: Enqueue | None = None) -> None:
-        """`enqueue` puts background runs into the workers' queue; without, whoever looks after runs does."""
+    def __init__(self, config: RouterConfig, enqueue: Enqueue | None = None, file: File | None = None) -> None:
+        """`enqueue` puts background runs into the workers' queue; without, whoever looks after runs does.
+
+        `file` has the workers file answers in the cache.
+        """
         api = config.response_api
         self.config = config
         self.pool = _pool(config)
@@ -72,6 +78,8 @@ class Runtime:
             self.client,
             self.accounting,
         )
+        self.cache = ResponseCache(config, self.pool, file) if self.pool is not None else None
+        self.cached = CachedResponses(self.engine, self.registry, self.cache)
         self.passthrough = Passthrough(self.registry, self.client, self.index, self.accounting)
         self.tokenizer = Tokenizer()
         self.windows = Windows(self.engine, Compactor(self.sealed, self.engine.ask), self.tokenizer, self.accounting)
@@ -92,6 +100,9 @@ class Runtime:
                 await self.pool.warm_up()
 
     async def aclose(self) -> None:
+        await self.cached.aclose()
+        if self.cache is not None:
+            await self.cache.aclose()
         await self.catalog.aclose()
         await self.tokenizer.aclose()
         await self.client.aclose()

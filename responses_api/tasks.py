@@ -13,6 +13,8 @@ from kombu.exceptions import OperationalError
 
 from responses_api import index_drain
 from responses_api.background import Ended, Nudge
+from responses_api.cache import filing
+from responses_api.cache.filing_queue import Filing
 from responses_api.configured import router_config
 from responses_api.webhooks import deliveries, sender
 from responses_api.worker_loop import worker_loop
@@ -69,6 +71,23 @@ def send_webhooks() -> int:
 def sweep_webhooks() -> int:
     """Deletes records of old deliveries; how many."""
     return deliveries.sweep(timezone.now(), router_config().webhooks)
+
+
+@shared_task(name="file_cache_entries", queue="cache")
+def file_cache_entries(filings: list[Filing]) -> int:
+    """Files the answers that wait in Redis as entries of the cache; how many."""
+    return filing.file_all(get_redis_connection("default"), router_config(), filings)
+
+
+@shared_task(name="sweep_cache", queue="cache")
+def sweep_cache() -> int:
+    """Takes entries out of the cache's books that Redis has forgotten; how many."""
+    return filing.sweep(get_redis_connection("default"), router_config(), time.time())
+
+
+def enqueue_filings(filings: Sequence[Filing]) -> None:
+    """Has a worker file them. Blocks; raises what the broker raises."""
+    file_cache_entries.apply_async(args=(list(filings),), retry=False)
 
 
 def enqueue_runs(nudges: Sequence[Nudge]) -> None:

@@ -25,7 +25,7 @@ from responses_api.config.errors import ConfigError  # noqa: E402
 from responses_api.config.load import Loaded  # noqa: E402
 from responses_api.configured import loaded  # noqa: E402
 from responses_api.runtime import Runtime  # noqa: E402
-from responses_api.tasks import enqueue_runs  # noqa: E402
+from responses_api.tasks import enqueue_filings, enqueue_runs  # noqa: E402
 from router_site import celery  # noqa: E402, F401 - without the application tasks go to nobody's broker
 
 log = structlog.get_logger(__name__)
@@ -67,7 +67,7 @@ class Application:
         except ConfigError as error:
             await send({"type": "lifespan.startup.failed", "message": str(error)})
             return
-        self._runtime = Runtime(configuration.config, enqueue_runs)
+        self._runtime = Runtime(configuration.config, enqueue_runs, enqueue_filings)
         _say_what_to_know(configuration, self._runtime)
         self._entry, self._sockets = Entry(self._runtime), SocketEntry(self._runtime)
         _calm_collector()

@@ -93,6 +93,7 @@ app.conf.update(
         "drain_index": {"task": "drain_index", "schedule": 1.0, "options": {"expires": 5}},
         "recover_runs": {"task": "recover_runs", "schedule": 2.0, "options": {"expires": 4}},
         "send_webhooks": {"task": "send_webhooks", "schedule": 5.0, "options": {"expires": 10}},
+        "sweep_cache": {"task": "sweep_cache", "schedule": 60.0, "options": {"expires": 60}},
         "sweep_index": {"task": "sweep_index", "schedule": 60.0, "options": {"expires": 60}},
         "sweep_webhooks": {"task": "sweep_webhooks", "schedule": 3600.0, "options": {"expires": 3600}},
     },

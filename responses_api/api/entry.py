@@ -63,7 +63,7 @@ class Entry:
     async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
         request = Request(scope, b"", self._runtime)
         route, status = "unknown", 0
-        client = _Client(receive, send, self._watchman, self._loop)
+        client = _Client(request, receive, send, self._watchman, self._loop)
         try:
             with client.watched():
                 route, reply = await self._reply(request, client)
@@ -98,7 +98,10 @@ def _resolve(request: Request) -> tuple[str, type[ApiView], dict[str, Any]]:
 class _Client:
     """The other side of one request: its body, its presence, its answer."""
 
-    def __init__(self, receive: Receive, send: Send, watchman: Watchman, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self, request: Request, receive: Receive, send: Send, watchman: Watchman, loop: asyncio.AbstractEventLoop
+    ) -> None:
+        self._request = request
         self._receive = receive
         self._send = send
         self._watchman = watchman
@@ -195,6 +198,9 @@ class _Client:
 
     async def _watch(self) -> None:
         await self._receive()  # the body is read: what can still come is the disconnect
+        outlives = self._request.outlives
+        if outlives is not None and await outlives():
+            return
         self._is_gone = True
         if self._task is not None:
             self._task.cancel()

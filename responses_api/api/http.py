@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from time import perf_counter
@@ -15,10 +15,12 @@ from responses_api.runtime import Runtime
 from responses_api.shapes.ids import new_id
 
 Headers = Sequence[tuple[bytes, bytes]]
-JSON_HEADERS: Headers = ((b"content-type", b"application/json"),)
+# Answers are nobody else's to keep.
+_PRIVATE = (b"cache-control", b"private, no-store")
+JSON_HEADERS: Headers = ((b"content-type", b"application/json"), _PRIVATE)
 EVENT_STREAM_HEADERS: Headers = (
     (b"content-type", b"text/event-stream; charset=utf-8"),
-    (b"cache-control", b"no-cache"),
+    _PRIVATE,
     (b"x-accel-buffering", b"no"),
 )
 
@@ -37,6 +39,8 @@ class Request:
         self.received = perf_counter()
         self.request_id = new_id("req")
         self.principal: Principal | None = None
+        self.outlives: Callable[[], Awaitable[bool]] | None = None
+        """Asked when its client has left: do others wait for its answer?"""
 
     @cached_property
     def query(self) -> dict[str, list[str]]:

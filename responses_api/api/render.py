@@ -11,7 +11,6 @@ from rest_framework.exceptions import APIException
 from responses_api import sse
 from responses_api.api.http import Reply
 from responses_api.errors import ApiError
-from responses_api.shapes.events import AnyEvent, to_frame
 from responses_api.stores.redis_runs import LoggedEvent
 
 log = structlog.get_logger(__name__)
@@ -41,14 +40,6 @@ def _from_drf(error: APIException) -> ApiError:
     told.status = error.status_code
     told.type = "server_error" if error.status_code >= 500 else "invalid_request_error"
     return told
-
-
-async def to_frames(batches: AsyncIterator[list[AnyEvent]]) -> AsyncIterator[bytes]:
-    """Each batch as whole frames in one piece, `[DONE]` last."""
-    async with aclosing(batches):  # type: ignore[type-var]
-        async for batch in batches:
-            yield to_frame(batch[0]) if len(batch) == 1 else b"".join(map(to_frame, batch))
-    yield sse.DONE_FRAME
 
 
 async def logged_frames(batches: AsyncIterator[list[LoggedEvent]]) -> AsyncIterator[bytes]:

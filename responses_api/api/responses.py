@@ -10,8 +10,11 @@ from responses_api.api.base import ApiView
 from responses_api.api.http import Reply, Request, StreamReply
 from responses_api.api.principal import Principal
 from responses_api.api.query import PAGE_PARAMETERS, read_flag, read_include, read_integer, read_page
-from responses_api.api.render import logged_frames, to_frames
+from responses_api.api.render import logged_frames
 from responses_api.api.schema import Deleted, ErrorBody, ItemList
+from responses_api.cache.controls import read_controls
+from responses_api.cached_responses import Create
+from responses_api.cached_streams import frames_of
 from responses_api.errors import NotFound
 from responses_api.run import RequestContext, Run
 from responses_api.shapes.request import CreateParams, CreateRequest, parse_create_request
@@ -42,11 +45,13 @@ class ResponsesView(StatefulView):
         context = RequestContext(request.project, request.request_id, request.received, len(body))
         if create.params.background:
             return await _submit(request, create, body, context)
-        engine = request.runtime.engine
-        run = await engine.prepare(create, context)
+        cached = request.runtime.cached
+        begun = await cached.begin(create, body, context, read_controls(request.headers))
+        request.outlives = partial(cached.is_awaited, begun)
         if create.params.stream:
-            return StreamReply(to_frames(engine.stream(run)), partial(_run_headers, run))
-        return Reply(_for_client(request, await engine.complete(run)), extra_headers=_run_headers(run))
+            return StreamReply(frames_of(cached, begun), partial(_create_headers, begun))
+        answer = await cached.complete(begun)
+        return Reply(_for_client(request, answer), extra_headers=_create_headers(begun))
 
 
 class ResponseView(StatefulView):
@@ -110,6 +115,10 @@ def _for_client(request: Request, response_json: bytes) -> bytes:
     if request.runtime.config.response_api.include_output_text:
         return with_output_text(response_json)
     return response_json
+
+
+def _create_headers(create: Create) -> list[tuple[bytes, bytes]]:
+    return [*_run_headers(create.run), *create.headers()]
 
 
 def _run_headers(run: Run) -> list[tuple[bytes, bytes]]:

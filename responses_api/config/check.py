@@ -11,7 +11,14 @@ from urllib.parse import urlsplit
 
 from responses_api.config.errors import Problem
 from responses_api.config.mask import MASK, mask_url
-from responses_api.config.schema import BackgroundConfig, RedisConfig, ResponseApiConfig, RouterConfig, Timeouts
+from responses_api.config.schema import (
+    BackgroundConfig,
+    RedisConfig,
+    ResponseApiConfig,
+    ResponseCacheConfig,
+    RouterConfig,
+    Timeouts,
+)
 
 _HOST = re.compile(r"[^\s:/@\[\]]+\Z")
 _HOST_PORT = re.compile(r"(\[(?P<ipv6>[^\]]*:[^\]]*)\]|(?P<host>[^:]+))(:(?P<port>[0-9]{1,5}))?\Z")
@@ -41,6 +48,7 @@ def problems_of(config: RouterConfig) -> Iterator[Problem]:
     yield from _positive("webhooks.timeout", config.webhooks.timeout)
     yield from _at_least("webhooks.max_attempts", config.webhooks.max_attempts, 1)
     yield from _at_least("webhooks.retention_seconds", config.webhooks.retention_seconds, 1)
+    yield from _check_cache(config.response_cache)
     for index, secret in enumerate(config.sealing_secrets):
         if len(secret) < MIN_SECRET_CHARS:
             reason = f"is shorter than {MIN_SECRET_CHARS} characters"
@@ -57,6 +65,17 @@ def _check_background(background: BackgroundConfig) -> Iterator[Problem]:
     for tier, priority in background.tier_priorities.items():
         if not 0 <= priority <= 9:
             yield Problem(f"background.tier_priorities.{tier}", priority, "is no priority", "Use 0 (first) to 9")
+
+
+def _check_cache(cache: ResponseCacheConfig) -> Iterator[Problem]:
+    key = "response_cache"
+    for name in ("ttl_seconds", "max_ttl_seconds", "max_entry_bytes", "max_bytes_per_project"):
+        yield from _at_least(f"{key}.{name}", getattr(cache, name), 1)
+    for name in ("stale_seconds", "memory_bytes"):
+        yield from _at_least(f"{key}.{name}", getattr(cache, name), 0)
+    if cache.ttl_seconds > cache.max_ttl_seconds:
+        reason = "is more than max_ttl_seconds"
+        yield Problem(f"{key}.ttl_seconds", cache.ttl_seconds, reason, f"Use at most {cache.max_ttl_seconds}")
 
 
 def _check_response_api(api: ResponseApiConfig) -> Iterator[Problem]:

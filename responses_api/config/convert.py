@@ -86,6 +86,9 @@ class Converter:
         return {key: item for key, item in items.items() if item is not _INVALID}
 
     def _literal(self, allowed: tuple[str, ...], value: Any, path: str) -> Any:
+        if isinstance(value, bool) and "on" in allowed:
+            # YAML 1.1 reads an unquoted `on` or `off` so.
+            value = "on" if value else "off"
         if value in allowed:
             return value
         return self._wrong(path, value, "is unknown", f"Use one of: {', '.join(allowed)}")

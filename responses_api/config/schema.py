@@ -12,6 +12,7 @@ from typing import Literal
 
 StoreBackend = Literal["memory", "redis", "milvus"]
 BackendApi = Literal["chat", "responses"]
+CacheDefault = Literal["on", "off"]
 MaxTokensField = Literal["max_completion_tokens", "max_tokens"]
 
 DAY_SECONDS = 86_400
@@ -173,6 +174,32 @@ class WebhookConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class ResponseCacheConfig:
+    """Answers that are given again. They live in Redis, whatever the store is."""
+
+    enabled: bool = True
+    default: CacheDefault = "off"
+    """off: only requests that name a cache key (`x-cache-key`) are cached, as with Bifrost's plugin; on: all."""
+    ttl_seconds: int = 300
+    max_ttl_seconds: int = DAY_SECONDS
+    """A longer `x-cache-ttl` is cut to it."""
+    stale_seconds: int = 3600
+    """How much longer an entry is kept, for requests that accept a stale one."""
+    max_entry_bytes: int = 1024 * 1024
+    """Of question and answer together, uncompressed; larger ones are not kept."""
+    max_bytes_per_project: int = 256 * 1024 * 1024
+    """In Redis, compressed; beyond it the least recently used entries go."""
+    cache_by_model: bool = True
+    """False: the same question to another model may have the same answer."""
+    cache_by_provider: bool = True
+    """False: an entry outlives a change of the backends that serve its model."""
+    key_prefix: str = ""
+    """Of the cache's keys; empty: that of `response_api.redis`, then `cache:`."""
+    memory_bytes: int = 32 * 1024 * 1024
+    """Of the entries that a process keeps beside Redis' own; 0 = none."""
+
+
+@dataclass(frozen=True, slots=True)
 class RouterConfig:
     """Everything `ROUTER_CONFIG` says, after `${VAR}` expansion, `config_path` and defaults."""
 
@@ -185,6 +212,7 @@ class RouterConfig:
     workers: WorkerConfig = field(default_factory=WorkerConfig)
     websocket: WebSocketConfig = field(default_factory=WebSocketConfig)
     webhooks: WebhookConfig = field(default_factory=WebhookConfig)
+    response_cache: ResponseCacheConfig = field(default_factory=ResponseCacheConfig)
     sealing_secrets: tuple[str, ...] = field(default=(), repr=False)
     """For what clients carry sealed (compacted history, encrypted reasoning): the first seals, all open. Empty: one
     made from SECRET_KEY."""

@@ -6,7 +6,7 @@ Each carries a `sequence_number` that counts from 0 within its response without 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -148,6 +148,11 @@ def type_of(event: AnyEvent) -> str:
 def to_frame(event: AnyEvent) -> bytes:
     """The event as one SSE frame; `event:` equals `type`."""
     return sse.frame(type_of(event).encode(), encode(event))
+
+
+def to_frames(events: Sequence[AnyEvent]) -> bytes:
+    """The same of several, in one piece."""
+    return to_frame(events[0]) if len(events) == 1 else b"".join(map(to_frame, events))
 
 
 def obfuscate(events: Iterable[AnyEvent]) -> None:

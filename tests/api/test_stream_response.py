@@ -21,7 +21,7 @@ from tests.gateway import Gateway
 def stream(http: httpx.Client, **fields: Any) -> list[dict[str, Any]]:
     with http.stream("POST", "/responses", json={"model": "m", "input": "hi", "stream": True, **fields}) as answer:
         assert answer.status_code == 200, answer.read()
-        assert answer.headers["cache-control"] == "no-cache"
+        assert answer.headers["cache-control"] == "private, no-store"
         return read_events(answer)
 
 

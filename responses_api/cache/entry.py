@@ -1,0 +1,106 @@
+"""A recorded answer with what proves that it fits, and its bytes in Redis. Pure.
+
+The bytes begin with one that names their version; behind it comes MessagePack under zstandard. What cannot be read,
+whatever the reason, is no entry. Nothing in it is ever executed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+import zstandard
+from msgspec import Struct
+
+VERSION = b"\x01"
+PLAIN = b"\x02"
+"""Not compressed: an answer that is not filed yet."""
+MAX_BYTES = 64 * 1024 * 1024
+"""Of what is read: a damaged length must not claim all memory."""
+_LEVEL = 3
+
+
+class Recording(Struct, array_like=True):
+    """An answer as it was given. Ids in `body` and `frames` are made of `digits`, to be replaced by those of the next.
+
+    Of a Responses answer `body` is its output items as JSON, of the other APIs the document. `frames` are the events
+    of a stream between its first and its last, empty where none was recorded; `marks` are (milliseconds since the
+    first, bytes of `frames` told by then). `seconds` is how long the backend took.
+    """
+
+    digits: str
+    body: bytes
+    usage: bytes
+    service_tier: str
+    frames: bytes
+    marks: list[tuple[int, int]]
+    backend: str
+    seconds: float
+    input_tokens: int
+    output_tokens: int
+
+
+class Entry(Struct, array_like=True):
+    """`created_at` Unix seconds, `ttl` seconds; `epochs` are those that held when the question was asked."""
+
+    digest: str
+    canonical: bytes
+    project: str
+    namespace: str
+    model: str
+    tags: list[str]
+    epochs: dict[str, int]
+    created_at: float
+    ttl: int
+    recording: Recording
+
+    @property
+    def size(self) -> int:
+        """Bytes, about: of what grows."""
+        recording = self.recording
+        return len(self.canonical) + len(recording.body) + len(recording.frames) + 1024
+
+    @property
+    def id(self) -> str:
+        """As clients are told it."""
+        return entry_id(self.digest)
+
+    def survives(self, epochs: Mapping[str, int]) -> bool:
+        """Has nothing that concerns it been purged since?"""
+        return all(epochs.get(name, 0) == value for name, value in self.epochs.items())
+
+
+def entry_id(digest: str) -> str:
+    return f"cache_{digest}"
+
+
+def digest_of(entry: str) -> str | None:
+    """The digest in an entry's id; None for what is no such id."""
+    digest = entry.removeprefix("cache_")
+    is_digest = len(digest) == 64 and all(char in "0123456789abcdef" for char in digest)
+    return digest if entry.startswith("cache_") and is_digest else None
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_decoder = msgspec.msgpack.Decoder(Entry)
+
+
+def encode_plain(entry: Entry) -> bytes:
+    return PLAIN + _encode(entry)
+
+
+def compress(value: bytes) -> bytes:
+    """A plain entry's bytes → those that are filed."""
+    return VERSION + zstandard.ZstdCompressor(level=_LEVEL, write_checksum=True).compress(value[1:])
+
+
+def decode(value: bytes) -> Entry | None:
+    """None for what is no entry, or damaged."""
+    try:
+        if value[:1] == PLAIN:
+            return _decoder.decode(value[1:])
+        if value[:1] == VERSION:
+            return _decoder.decode(zstandard.ZstdDecompressor().decompress(value[1:], max_output_size=MAX_BYTES))
+    except (msgspec.DecodeError, zstandard.ZstdError, UnicodeError, MemoryError):
+        return None
+    return None

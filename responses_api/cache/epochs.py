@@ -1,0 +1,102 @@
+"""What has been purged, as every process must know it.
+
+A purge raises counters in Redis. A process goes by what it knows of them for `LEASE_SECONDS` at most, and a purge
+returns no sooner than that: once it has returned, no process answers from what it purged.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from responses_api.cache.layout import epochs_key, generation_key
+from responses_api.redis_pool import RedisPool
+
+LEASE_SECONDS = 0.1
+REFRESH_SECONDS = 0.05
+KNOWN_PROJECTS = 10_000
+
+ALL = "all"
+
+
+def names_of(namespace: str | None, model: str, tags: Sequence[str]) -> list[str]:
+    """The counters that concern an entry."""
+    return [ALL, f"namespace:{namespace or ''}", f"model:{model}", *(f"tag:{tag}" for tag in tags)]
+
+
+class Epochs:
+    """One per event loop. `on_purge` is called when anything has been purged anywhere."""
+
+    def __init__(self, pool: RedisPool, prefix: str, on_purge: Callable[[], None]) -> None:
+        self._pool = pool
+        self._prefix = prefix
+        self._on_purge = on_purge
+        self._generation: int | None = None
+        self._asked_at = 0.0
+        self._known: dict[str, Mapping[str, int]] = {}
+        self._refreshing: asyncio.Task[None] | None = None
+
+    @property
+    def holds(self) -> bool:
+        """May what is known still be gone by?"""
+        return self._generation is not None and time.monotonic() - self._asked_at < LEASE_SECONDS
+
+    def known(self, project: str) -> Mapping[str, int] | None:
+        """The project's counters, where they are known and hold; asks anew in good time."""
+        age = time.monotonic() - self._asked_at
+        if age > REFRESH_SECONDS and self._refreshing is None:
+            self._start()
+        return self._known.get(project) if self.holds else None
+
+    async def of(self, project: str) -> Mapping[str, int]:
+        """The project's counters. Raises what Redis raises."""
+        while (counters := self.known(project)) is None:
+            if not self.holds:
+                await asyncio.shield(self._refreshing or self._start())
+            if self.holds and project not in self._known:
+                await self._read(project)
+        return counters
+
+    def _start(self) -> asyncio.Task[None]:
+        self._refreshing = asyncio.ensure_future(self._refresh())
+        self._refreshing.add_done_callback(self._refreshed)
+        return self._refreshing
+
+    def _refreshed(self, task: asyncio.Task[None]) -> None:
+        self._refreshing = None
+        if not task.cancelled():
+            task.exception()  # whoever waits for it hears of it; nobody may
+
+    async def _refresh(self) -> None:
+        asked_at = time.monotonic()
+        generation = int(await self._pool.execute("GET", generation_key(self._prefix)) or 0)
+        if generation != self._generation:
+            self._generation = generation
+            self._known.clear()
+            self._on_purge()
+        self._asked_at = asked_at
+
+    async def _read(self, project: str) -> None:
+        generation = self._generation
+        counters = _to_counters(await self._pool.execute("HGETALL", epochs_key(self._prefix, project)))
+        if generation == self._generation:
+            if len(self._known) >= KNOWN_PROJECTS:
+                self._known.clear()
+            self._known[project] = counters
+
+
+async def purge(pool: RedisPool, prefix: str, project: str, names: Sequence[str]) -> None:
+    """Makes every entry that one of the counters concerns unusable, everywhere, by the time this returns."""
+    raised: list[Any] = [pool.execute("HINCRBY", epochs_key(prefix, project), name, 1) for name in names]
+    for reply in raised:
+        await reply
+    await pool.execute("INCR", generation_key(prefix))
+    await asyncio.sleep(LEASE_SECONDS)
+
+
+def _to_counters(reply: Any) -> Mapping[str, int]:
+    if isinstance(reply, Mapping):
+        return {name.decode(): int(value) for name, value in reply.items()}
+    return {name.decode(): int(value) for name, value in zip(reply[::2], reply[1::2], strict=True)}

@@ -1,0 +1,125 @@
+"""What workers do for the cache: answers that wait in Redis → entries, within each project's bounds. Sync.
+
+Idempotent: killed in between, a second run writes the same again. An entry is there whole or not at all.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from responses_api import metrics
+from responses_api.cache import entry as entries
+from responses_api.cache.entry import Entry
+from responses_api.cache.filing_queue import Filing
+from responses_api.cache.layout import (
+    deadlines_key,
+    entry_key,
+    epochs_key,
+    flight_key,
+    prefix_of,
+    projects_key,
+    sizes_key,
+    used_key,
+)
+from responses_api.config.schema import RouterConfig
+
+LINGER_MS = 3000
+"""How long a filed answer stays where followers look for it."""
+SWEEP_BATCH = 1000
+
+# KEYS: sizes, used, deadlines. ARGV: digest, bytes, now, deadline, most bytes. Gives the digests that had to go.
+_BOOK = """
+local old = tonumber(redis.call('HGET', KEYS[1], ARGV[1]) or 0)
+redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
+redis.call('ZADD', KEYS[2], ARGV[3], ARGV[1])
+redis.call('ZADD', KEYS[3], ARGV[4], ARGV[1])
+local total = redis.call('HINCRBY', KEYS[1], 'total', ARGV[2] - old)
+local gone = {}
+while total > tonumber(ARGV[5]) do
+  local oldest = redis.call('ZPOPMIN', KEYS[2])
+  if not oldest[1] then break end
+  local size = tonumber(redis.call('HGET', KEYS[1], oldest[1]) or 0)
+  redis.call('HDEL', KEYS[1], oldest[1])
+  redis.call('ZREM', KEYS[3], oldest[1])
+  total = redis.call('HINCRBY', KEYS[1], 'total', -size)
+  gone[#gone + 1] = oldest[1]
+end
+return gone
+"""
+# KEYS as above. ARGV: digests to strike out.
+_STRIKE = """
+for _, digest in ipairs(ARGV) do
+  local size = redis.call('HGET', KEYS[1], digest)
+  if size then
+    redis.call('HDEL', KEYS[1], digest)
+    redis.call('HINCRBY', KEYS[1], 'total', -size)
+  end
+  redis.call('ZREM', KEYS[2], digest)
+  redis.call('ZREM', KEYS[3], digest)
+end
+return 1
+"""
+
+
+def file_all(client: Any, config: RouterConfig, filings: Iterable[Filing]) -> int:
+    """How many were filed. `client` is a sync redis client; raises what Redis raises."""
+    prefix, filed = prefix_of(config), 0
+    epochs: dict[str, Mapping[str, int]] = {}
+    for project, digest in filings:
+        if project not in epochs:
+            counters = client.hgetall(epochs_key(prefix, project))
+            epochs[project] = {name.decode(): int(value) for name, value in counters.items()}
+        state, answer = client.hmget(flight_key(prefix, digest), "state", "answer")
+        entry = entries.decode(answer) if state == b"done" and answer else None
+        if entry is None or entry.project != project:
+            metrics.CACHE_WRITES.labels("gone").inc()
+        elif not entry.survives(epochs[project]):
+            metrics.CACHE_WRITES.labels("purged meanwhile").inc()
+        else:
+            _file(client, config, entry, entries.compress(answer))
+            metrics.CACHE_WRITES.labels("filed").inc()
+            filed += 1
+    return filed
+
+
+def _file(client: Any, config: RouterConfig, entry: Entry, value: bytes) -> None:
+    prefix, now = prefix_of(config), time.time()
+    deadline = entry.created_at + entry.ttl + config.response_cache.stale_seconds
+    if deadline <= now:
+        return
+    pipeline = client.pipeline(transaction=False)
+    pipeline.set(entry_key(prefix, entry.digest), value, px=int((deadline - now) * 1000))
+    pipeline.pexpire(flight_key(prefix, entry.digest), LINGER_MS)
+    pipeline.sadd(projects_key(prefix), entry.project)
+    pipeline.execute()
+    books = _books(prefix, entry.project)
+    bound = config.response_cache.max_bytes_per_project
+    gone = client.eval(_BOOK, len(books), *books, entry.digest, len(value), now, deadline, bound)
+    for digest in gone:
+        client.delete(entry_key(prefix, digest.decode()))
+        metrics.CACHE_WRITES.labels("evicted").inc()
+
+
+def strike(client: Any, prefix: str, project: str, digests: Iterable[str | bytes]) -> None:
+    """Takes entries out of a project's books."""
+    books = _books(prefix, project)
+    client.eval(_STRIKE, len(books), *books, *digests)
+
+
+def sweep(client: Any, config: RouterConfig, now: float) -> int:
+    """Strikes what Redis has forgotten by now; how many."""
+    prefix, total = prefix_of(config), 0
+    for project in [each.decode() for each in client.smembers(projects_key(prefix))]:
+        key = deadlines_key(prefix, project)
+        while forgotten := client.zrangebyscore(key, "-inf", now, start=0, num=SWEEP_BATCH):
+            strike(client, prefix, project, forgotten)
+            total += len(forgotten)
+        if not client.exists(used_key(prefix, project)):
+            client.srem(projects_key(prefix), project)
+    return total
+
+
+def _books(prefix: str, project: str) -> list[str]:
+    return [make(prefix, project) for make in (sizes_key, used_key, deadlines_key)]

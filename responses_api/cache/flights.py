@@ -1,0 +1,136 @@
+"""Who asks the backend a question that several have asked: one leader a question, by a lease in Redis.
+
+A flight is a hash with the leader's token, its state, and at last the answer, which stays there until it is filed; its
+key lives as long as the lease, or as the answer may wait. Whatever a leader writes is written by a script that looks
+at the token first. Scripts may be sent twice and then change nothing the second time. Each method raises what Redis
+raises.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+from responses_api.cache.layout import entry_key, flight_key, log_key
+from responses_api.redis_pool import RedisPool
+from responses_api.redis_scripts import run_script
+
+LEASE_MS = 5000
+UNFILED_MS = 60_000
+"""How long an answer waits to be filed."""
+FAILED_MS = 2000
+LOG_MS = 120_000
+
+# KEYS: entry, flight. ARGV: token, lease, look at the entry?
+_LOOK = """
+local f = redis.call('HMGET', KEYS[2], 'state', 'token', 'answer')
+if ARGV[3] == '1' then
+  if f[1] == 'done' then return {'answer', f[3]} end
+  local entry = redis.call('GET', KEYS[1])
+  if entry then return {'answer', entry} end
+end
+if f[1] == 'flying' and f[2] ~= ARGV[1] then
+  redis.call('HSET', KEYS[2], 'followed', 1)
+  return {'flying', f[2]}
+end
+if f[1] == 'failed' then return {'failed'} end
+if ARGV[1] == '' then return {'none'} end
+redis.call('DEL', KEYS[2], KEYS[3])
+redis.call('HSET', KEYS[2], 'state', 'flying', 'token', ARGV[1])
+redis.call('PEXPIRE', KEYS[2], ARGV[2])
+return {'lead'}
+"""
+_OURS = "if redis.call('HGET', KEYS[2], 'token') ~= ARGV[1] then return 0 end\n"
+_RENEW = f"""{_OURS}
+if redis.call('HGET', KEYS[2], 'state') == 'flying' then redis.call('PEXPIRE', KEYS[2], ARGV[2]) end
+return redis.call('HGET', KEYS[2], 'followed') and 2 or 1
+"""
+_LAND = f"""{_OURS}
+redis.call('HSET', KEYS[2], 'state', 'done', 'answer', ARGV[2])
+redis.call('PEXPIRE', KEYS[2], ARGV[3])
+redis.call('PEXPIRE', KEYS[3], ARGV[3])
+return 1
+"""
+_FAIL = f"""{_OURS}
+redis.call('HSET', KEYS[2], 'state', 'failed')
+redis.call('PEXPIRE', KEYS[2], ARGV[2])
+return 1
+"""
+# ARGV: token, log's life, number of the piece, the piece.
+_TELL = f"""{_OURS}
+local last = redis.call('XREVRANGE', KEYS[3], '+', '-', 'COUNT', 1)
+if last[1] and tonumber(string.match(last[1][1], '%d+')) >= tonumber(ARGV[3]) then return 1 end
+redis.call('XADD', KEYS[3], ARGV[3] .. '-0', 'f', ARGV[4])
+redis.call('PEXPIRE', KEYS[3], ARGV[2])
+return 1
+"""
+
+
+class Sight(Enum):
+    """What there is to a question: an answer, somebody who is asking, somebody who failed, or ourselves to ask."""
+
+    ANSWER = "answer"
+    FLYING = "flying"
+    FAILED = "failed"
+    LEAD = "lead"
+    NONE = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """`value` is an entry's bytes with `ANSWER`, the leader's token with `FLYING`."""
+
+    sight: Sight
+    value: bytes = b""
+
+
+class Flights:
+    """One per event loop."""
+
+    def __init__(self, pool: RedisPool, prefix: str) -> None:
+        self._pool = pool
+        self._prefix = prefix
+
+    async def look(self, digest: str, token: str, *, at_entry: bool = True) -> Seen:
+        """What there is; where there is nothing, `token` leads from now on. An empty token never leads."""
+        found = await self._script(_LOOK, digest, token, LEASE_MS, "1" if at_entry else "0")
+        return Seen(Sight(found[0].decode()), found[1] if len(found) > 1 else b"")
+
+    async def renew(self, digest: str, token: str) -> int:
+        """0: the flight is another's by now; 1: nobody else is interested; 2: somebody is."""
+        return int(await self._script(_RENEW, digest, token, LEASE_MS))
+
+    def land(self, digest: str, token: str, answer: bytes) -> asyncio.Future[Any]:
+        """Makes the answer known; 0 where the flight is another's, or was purged. In this turn's pipeline."""
+        return self._script(_LAND, digest, token, answer, UNFILED_MS)
+
+    def fail(self, digest: str, token: str) -> asyncio.Future[Any]:
+        """Whoever follows asks on its own account."""
+        return self._script(_FAIL, digest, token, FAILED_MS)
+
+    def tell(self, digest: str, token: str, number: int, piece: bytes) -> asyncio.Future[Any]:
+        """The next piece of a stream, numbered from 1."""
+        return self._script(_TELL, digest, token, LOG_MS, number, piece)
+
+    async def told(self, digest: str, token: str, after: int) -> tuple[Sight, list[tuple[int, bytes]], bytes]:
+        """How the flight of this token stands, the numbered pieces behind `after`, and its answer if it has one."""
+        state = self._pool.execute("HMGET", flight_key(self._prefix, digest), "state", "token", "answer")
+        pieces = self._pool.execute("XRANGE", log_key(self._prefix, digest), f"{after + 1}-0", "+")
+        kind, owner, answer = await state
+        told = [(int(number.partition(b"-")[0]), fields[1]) for number, fields in await pieces]
+        if owner != token.encode():
+            return Sight.NONE, told, b""
+        return {b"flying": Sight.FLYING, b"done": Sight.ANSWER}.get(kind, Sight.FAILED), told, answer or b""
+
+    async def forget(self, digest: str) -> bool:
+        """Removes the entry and the answer that waits to be filed; was there any?"""
+        return bool(await self._pool.execute("DEL", *self._keys(digest)))
+
+    def _keys(self, digest: str) -> Sequence[str]:
+        return [make(self._prefix, digest) for make in (entry_key, flight_key, log_key)]
+
+    def _script(self, script: str, digest: str, *arguments: Any) -> asyncio.Future[Any]:
+        return run_script(self._pool, script, self._keys(digest), *arguments)

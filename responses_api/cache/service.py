@@ -1,0 +1,340 @@
+"""Question → what the cache has for it: an entry, somebody's answer in the making, or the task of asking the backend.
+
+Nothing in here may delay or fail a request: what takes longer than `LOOKUP_SECONDS`, or fails, is as if there were no
+cache, counted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from dataclasses import dataclass
+
+import structlog
+
+from responses_api import metrics
+from responses_api.breaker import Breaker
+from responses_api.cache import entry as entries
+from responses_api.cache import policy
+from responses_api.cache.controls import Controls
+from responses_api.cache.entry import Entry, Recording
+from responses_api.cache.epochs import Epochs, names_of
+from responses_api.cache.filing_queue import File, FilingQueue
+from responses_api.cache.flight import Flight
+from responses_api.cache.flights import LEASE_MS, Flights, Seen, Sight
+from responses_api.cache.key import Question
+from responses_api.cache.layout import prefix_of
+from responses_api.cache.memory import EntryMemory
+from responses_api.cache.policy import Judgement, Verdict
+from responses_api.config.schema import RouterConfig
+from responses_api.redis_pool import CONNECTION_ERRORS, RedisPool
+
+log = structlog.get_logger(__name__)
+
+LOOKUP_SECONDS = 0.05
+FAILURES = 3
+PAUSE_SECONDS = 2.0
+TELL_SECONDS = 0.1
+"""How often a stream is told to followers in other processes."""
+FIRST_LOOK_SECONDS = 0.01
+LONGEST_LOOK_SECONDS = 0.1
+
+
+@dataclass(slots=True)
+class Remote:
+    """A flight of another process."""
+
+    digest: str
+    token: str
+
+
+@dataclass(slots=True)
+class Found:
+    """`entry` with hit and stale, and as the fallback of a miss; `lead`: ask, and tell; `follow`: somebody asks."""
+
+    judgement: Judgement
+    entry: Entry | None = None
+    lead: Flight | None = None
+    follow: Flight | Remote | None = None
+
+
+class ResponseCache:
+    """One per event loop."""
+
+    def __init__(self, config: RouterConfig, pool: RedisPool, file: File | None) -> None:
+        self.config = config.response_cache
+        self.prefix = prefix_of(config)
+        self.pool = pool
+        self.memory = EntryMemory(self.config.memory_bytes)
+        self.epochs = Epochs(pool, self.prefix, self.memory.clear)
+        self.flights = Flights(pool, self.prefix)
+        self._filing = FilingQueue(file)
+        self._flying: dict[str, Flight] = {}
+        self._breaker = Breaker(FAILURES, PAUSE_SECONDS)
+        self._renewal: asyncio.Task[None] | None = None
+        self._asides: set[asyncio.Future[object]] = set()
+
+    async def aclose(self) -> None:
+        if self._renewal is not None:
+            self._renewal.cancel()
+        for flight in list(self._flying.values()):
+            self.end(flight, None)
+        await self._filing.aclose()
+
+    # -- looking -------------------------------------------------------------------------------------------------
+
+    def recall(self, question: Question, project: str, controls: Controls) -> Found | None:
+        """A hit from the process's own memory, where there is one; costs no round trip."""
+        if controls.no_cache or self.epochs.known(project) is None:
+            return None
+        entry = self.memory.get(question.digest)
+        if entry is None or entry.canonical != question.canonical:
+            return None
+        judgement = policy.judge(time.time() - entry.created_at, entry.ttl, controls)
+        return Found(judgement, entry) if judgement.verdict is Verdict.HIT else None
+
+    async def find(self, question: Question, project: str, controls: Controls, token: str) -> Found:
+        """What there is. A `Found` with a `lead` obliges its owner to `end` that flight.
+
+        `token` is the leader's, unique, and in every id of what it tells.
+        """
+        if (found := self.recall(question, project, controls)) is not None:
+            return found
+        flying = self._flying.get(question.digest)
+        if flying is not None and not controls.no_cache and not controls.only_if_cached:
+            return Found(Judgement(Verdict.COLLAPSED, "in flight"), follow=flying)
+        if not self._breaker.allows(time.monotonic()):
+            return _without("cache unavailable")
+        try:
+            async with asyncio.timeout(LOOKUP_SECONDS):
+                found = await self._look(question, project, controls, token)
+        except CONNECTION_ERRORS as error:
+            self._breaker.failed(time.monotonic())
+            metrics.CACHE_FAULTS.labels("lookup").inc()
+            log.warning("cache_lookup_failed", reason=str(error) or type(error).__name__)
+            return _without("cache unavailable")
+        except BaseException:
+            self._breaker.withdrawn()
+            raise
+        self._breaker.succeeded()
+        return found
+
+    async def _look(self, question: Question, project: str, controls: Controls, token: str) -> Found:
+        try:
+            return await self._look_as("" if controls.only_if_cached else token, question, project, controls)
+        except BaseException:
+            # Redis may have heard of us: nobody is to wait for a leader that gave up.
+            self._aside(self.flights.fail(question.digest, token))
+            raise
+
+    async def _look_as(self, token: str, question: Question, project: str, controls: Controls) -> Found:
+        seeing = asyncio.ensure_future(self.flights.look(question.digest, token, at_entry=not controls.no_cache))
+        try:
+            epochs = await self.epochs.of(project)
+            seen = await seeing
+        finally:
+            seeing.cancel()
+        miss, fallback = Judgement(Verdict.MISS, "no-cache" if controls.no_cache else "unknown"), None
+        if seen.sight is Sight.ANSWER:
+            entry, reason = self._read(seen.value, question, project)
+            if entry is None:
+                miss = Judgement(Verdict.MISS, reason)
+            elif not entry.survives(epochs):
+                miss = Judgement(Verdict.MISS, "purged")
+            else:
+                judgement = policy.judge(time.time() - entry.created_at, entry.ttl, controls)
+                if judgement.verdict is not Verdict.MISS:
+                    self.memory.put(entry)
+                    return Found(judgement, entry)
+                miss, fallback = judgement, entry if judgement.is_fallback else None
+            seen = await self.flights.look(question.digest, token, at_entry=False)
+        return self._miss(question, token, controls, dict(epochs), seen, Found(miss, fallback))
+
+    def _miss(
+        self,
+        question: Question,
+        token: str,
+        controls: Controls,
+        epochs: dict[str, int],
+        seen: Seen,
+        found: Found,
+    ) -> Found:
+        if seen.sight is Sight.LEAD:
+            found.lead = self._lead(Flight(question, token, controls, epochs))
+        elif seen.sight is Sight.FLYING and not controls.no_cache and not controls.only_if_cached:
+            return Found(
+                Judgement(Verdict.COLLAPSED, "in flight"),
+                found.entry,
+                follow=Remote(question.digest, seen.value.decode()),
+            )
+        elif seen.sight is Sight.FAILED:
+            found.judgement = Judgement(Verdict.MISS, "failed for another")
+        return found
+
+    def _read(self, value: bytes, question: Question, project: str) -> tuple[Entry | None, str]:
+        """An entry's bytes, where they answer this question; else None and why not."""
+        entry = entries.decode(value)
+        if entry is None or entry.digest != question.digest or entry.project != project:
+            metrics.CACHE_FAULTS.labels("corrupt").inc()
+            self._aside(self.flights.forget(question.digest))
+            return None, "corrupt"
+        if entry.canonical != question.canonical:
+            metrics.CACHE_FAULTS.labels("collision").inc()
+            return None, "collision"
+        return entry, ""
+
+    def used(self, entry: Entry) -> None:
+        """An entry has answered once more."""
+
+    # -- leading -------------------------------------------------------------------------------------------------
+
+    def _lead(self, flight: Flight) -> Flight:
+        self._flying[flight.question.digest] = flight
+        if self._renewal is None:
+            self._renewal = asyncio.ensure_future(self._renew())
+        return flight
+
+    def tell(self, flight: Flight, piece: bytes) -> None:
+        """What a stream has said; followers in other processes hear of it a little later."""
+        flight.tell(piece)
+        if flight.unsent_since is None:
+            flight.unsent_since = asyncio.get_running_loop().call_later(TELL_SECONDS, self._send_pieces, flight)
+
+    def _send_pieces(self, flight: Flight) -> None:
+        flight.unsent_since = None
+        if flight.is_over or flight.sent == len(flight.pieces):
+            return
+        piece, number = b"".join(flight.pieces[flight.sent :]), len(flight.pieces)
+        flight.sent = number
+        self._aside(self.flights.tell(flight.question.digest, flight.token, number, piece))
+
+    def land(self, flight: Flight, project: str, model: str, recording: Recording) -> asyncio.Future[object] | None:
+        """Makes the answer known to everyone; await what it gives before the answer goes out."""
+        controls, config = flight.controls, self.config
+        entry = Entry(
+            digest=flight.question.digest,
+            canonical=flight.question.canonical,
+            project=project,
+            namespace=controls.namespace or "",
+            model=model,
+            tags=list(controls.tags),
+            epochs={name: flight.epochs.get(name, 0) for name in names_of(controls.namespace, model, controls.tags)},
+            created_at=time.time(),
+            ttl=min(controls.ttl or config.ttl_seconds, config.max_ttl_seconds),
+            recording=recording,
+        )
+        if entry.size > config.max_entry_bytes:
+            metrics.CACHE_WRITES.labels("too large").inc()
+            self.end(flight, None)
+            return None
+        landing = self.flights.land(flight.question.digest, flight.token, entries.encode_plain(entry))
+        landing.add_done_callback(lambda reply: self._landed(reply, entry))
+        self.end(flight, entry)
+        return asyncio.ensure_future(_within_reason(landing))
+
+    def end(self, flight: Flight, entry: Entry | None) -> None:
+        """Once for each flight that was led; again changes nothing."""
+        if flight.is_over:
+            return
+        flight.end(entry)
+        if self._flying.get(flight.question.digest) is flight:
+            del self._flying[flight.question.digest]
+        if entry is None:
+            self._aside(self.flights.fail(flight.question.digest, flight.token))
+
+    def _landed(self, reply: asyncio.Future[object], entry: Entry) -> None:
+        if reply.cancelled() or reply.exception() is not None:
+            metrics.CACHE_WRITES.labels("not landed").inc()
+        elif not reply.result():
+            metrics.CACHE_WRITES.labels("purged meanwhile").inc()
+        else:
+            metrics.CACHE_WRITES.labels("landed").inc()
+            if self.epochs.holds:
+                self.memory.put(entry)
+            self._filing.add((entry.project, entry.digest))
+
+    async def _renew(self) -> None:
+        """Keeps the leases of all that fly; learns who is followed from elsewhere."""
+        while self._flying:
+            await asyncio.sleep(LEASE_MS / 5000)
+            for flight in list(self._flying.values()):
+                with suppress(*CONNECTION_ERRORS):
+                    await self._ask_followers(flight)
+        self._renewal = None
+
+    async def is_followed(self, flight: Flight) -> bool:
+        """Does anybody else wait for it, here or in another process?"""
+        if not flight.is_over:
+            with suppress(*CONNECTION_ERRORS):
+                await self._ask_followers(flight)
+        return flight.is_followed
+
+    async def _ask_followers(self, flight: Flight) -> None:
+        if await self.flights.renew(flight.question.digest, flight.token) == 2:
+            flight.followed_elsewhere = True
+
+    def _aside(self, reply: asyncio.Future[object] | object) -> None:
+        """Something nobody waits for; its failure is counted."""
+        task: asyncio.Future[object] = asyncio.ensure_future(reply)  # type: ignore[arg-type]
+        self._asides.add(task)
+        task.add_done_callback(self._noted)
+
+    def _noted(self, task: asyncio.Future[object]) -> None:
+        self._asides.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            metrics.CACHE_FAULTS.labels("write").inc()
+
+    # -- following -----------------------------------------------------------------------------------------------
+
+    async def follow(self, following: Flight | Remote) -> AsyncIterator[bytes | Entry]:
+        """What the leader tells, piece by piece, and at last its entry; without an entry it has failed, or died."""
+        if isinstance(following, Remote):
+            async for told in self._follow_remote(following):
+                yield told
+            return
+        following.followers += 1
+        try:
+            seen = 0
+            while not following.is_over or seen < len(following.pieces):
+                if seen == len(following.pieces):
+                    await following.news()
+                while seen < len(following.pieces):
+                    seen += 1
+                    yield following.pieces[seen - 1]
+            if following.entry is not None:
+                yield following.entry
+        finally:
+            following.followers -= 1
+
+    async def _follow_remote(self, remote: Remote) -> AsyncIterator[bytes | Entry]:
+        pause, told_bytes, seen = FIRST_LOOK_SECONDS, 0, 0
+        while True:
+            try:
+                sight, pieces, answer = await self.flights.told(remote.digest, remote.token, seen)
+            except CONNECTION_ERRORS:
+                return
+            for number, piece in pieces:
+                seen = number
+                told_bytes += len(piece)
+                yield piece
+            entry = entries.decode(answer) if sight is Sight.ANSWER else None
+            if entry is not None:
+                # The end of a stream is told with the answer only.
+                if rest := entry.recording.frames[told_bytes:]:
+                    yield rest
+                yield entry
+            if sight is not Sight.FLYING:
+                return
+            pause = FIRST_LOOK_SECONDS if pieces else min(pause * 2, LONGEST_LOOK_SECONDS)
+            await asyncio.sleep(pause)
+
+
+def _without(reason: str) -> Found:
+    return Found(Judgement(Verdict.BYPASS, reason))
+
+
+async def _within_reason(landing: asyncio.Future[object]) -> None:
+    """Waited for so that a repeat right behind the answer finds it; not for long."""
+    await asyncio.wait({landing}, timeout=LOOKUP_SECONDS)

@@ -22,7 +22,7 @@ from responses_api.cache.headers import Header, headers_of
 from responses_api.cache.key import NotComparableError, Question, Scope, plain, question_of
 from responses_api.cache.policy import Judgement, Verdict
 from responses_api.cache.replay import digits_of, outcome_of
-from responses_api.cache.service import Found, ResponseCache
+from responses_api.cache.service import Found, Remote, ResponseCache
 from responses_api.engine import Engine
 from responses_api.errors import ApiError, NotCached
 from responses_api.run import RequestContext, Run
@@ -135,9 +135,13 @@ class CachedResponses:
     # -- finding -------------------------------------------------------------------------------------------------
 
     async def look_again(self, create: Create) -> bool:
-        """Whoever was followed is lost; is there somebody else to follow?"""
-        create.found.follow = None
-        await self._find(create)
+        """Whoever was followed has failed, or is lost; is there somebody else to follow?"""
+        following, create.found.follow = create.found.follow, None
+        if isinstance(following, Remote) and following.is_lost:
+            await self._find(create)
+        else:
+            # Equal requests that fail one after the other would wait for each other in turn.
+            create.found.judgement = Judgement(Verdict.MISS, "failed for another")
         self._note(create)
         return create.follows
 

@@ -13,6 +13,7 @@ import uvicorn
 from responses_api.api.entry import Entry
 from responses_api.api.websocket import SocketEntry
 from responses_api.background import Enqueue
+from responses_api.cache.filing_queue import File
 from responses_api.config.schema import RouterConfig
 from responses_api.runtime import Runtime
 
@@ -22,9 +23,16 @@ _PATIENCE_SECONDS = 5
 class Gateway:
     """Serves `config` on `url` from construction until `stop()`."""
 
-    def __init__(self, config: RouterConfig, host: str = "127.0.0.1", enqueue: Enqueue | None = None) -> None:
+    def __init__(
+        self,
+        config: RouterConfig,
+        host: str = "127.0.0.1",
+        enqueue: Enqueue | None = None,
+        file: File | None = None,
+    ) -> None:
         self._config = config
         self._enqueue = enqueue
+        self._file = file
         self._socket = socket.create_server((host, 0), backlog=1024)
         self.port: int = self._socket.getsockname()[1]
         self.url = f"http://{host}:{self.port}"
@@ -53,7 +61,7 @@ class Gateway:
         await entry(scope, receive, send)
 
     async def _serve(self) -> None:
-        self.runtime = Runtime(self._config, self._enqueue)
+        self.runtime = Runtime(self._config, self._enqueue, self._file)
         self._entry, self._sockets = Entry(self.runtime), SocketEntry(self.runtime)
         await self._server.serve(sockets=[self._socket])
         await self.runtime.aclose()

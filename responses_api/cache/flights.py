@@ -36,7 +36,6 @@ if f[1] == 'flying' and f[2] ~= ARGV[1] then
   redis.call('HSET', KEYS[2], 'followed', 1)
   return {'flying', f[2]}
 end
-if f[1] == 'failed' then return {'failed'} end
 if ARGV[1] == '' then return {'none'} end
 redis.call('DEL', KEYS[2], KEYS[3])
 redis.call('HSET', KEYS[2], 'state', 'flying', 'token', ARGV[1])
@@ -70,7 +69,7 @@ return 1
 
 
 class Sight(Enum):
-    """What there is to a question: an answer, somebody who is asking, somebody who failed, or ourselves to ask."""
+    """What there is to a question: an answer, somebody who is asking, or ourselves to ask; of a flight, its end."""
 
     ANSWER = "answer"
     FLYING = "flying"

@@ -48,6 +48,8 @@ class Remote:
 
     digest: str
     token: str
+    is_lost: bool = False
+    """Did its leader vanish without a word?"""
 
 
 @dataclass(slots=True)
@@ -169,8 +171,6 @@ class ResponseCache:
                 found.entry,
                 follow=Remote(question.digest, seen.value.decode()),
             )
-        elif seen.sight is Sight.FAILED:
-            found.judgement = Judgement(Verdict.MISS, "failed for another")
         return found
 
     def _read(self, value: bytes, question: Question, project: str) -> tuple[Entry | None, str]:
@@ -326,6 +326,7 @@ class ResponseCache:
                     yield rest
                 yield entry
             if sight is not Sight.FLYING:
+                remote.is_lost = sight is Sight.NONE
                 return
             pause = FIRST_LOOK_SECONDS if pieces else min(pause * 2, LONGEST_LOOK_SECONDS)
             await asyncio.sleep(pause)

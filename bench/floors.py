@@ -40,6 +40,11 @@ def cpu_share(row: Figures, hello: Figures) -> float:
 FLOORS = (
     Floor("proxied store:true, % of hello >= 8", lambda m: cpu_share(m["stored"], m["hello"]), 8, is_ceiling=False),
     Floor("GET by id, % of hello >= 20", lambda m: cpu_share(m["get"], m["hello"]), 20, is_ceiling=False),
+    Floor(
+        "hit store:false, % of hello >= 20", lambda m: cpu_share(m["hit-unstored"], m["hello"]), 20, is_ceiling=False
+    ),
+    Floor("hit store:true, % of hello >= 13", lambda m: cpu_share(m["hit-stored"], m["hello"]), 13, is_ceiling=False),
+    Floor("a miss, x CPU without a cache <= 1.15", lambda m: m["miss"].cpu_us / m["uncached"].cpu_us, 1.15),
     Floor("20-turn follow-up, x CPU of a first turn <= 2.5", lambda m: m["follow-up"].cpu_us / m["stored"].cpu_us, 2.5),
     Floor("170 streams at 50 tokens/s, p99 gap in ms <= 40", lambda m: m["streams-170"].p99_ms, 40),
     Floor("170 streams at 50 tokens/s, CPU µs per token <= 90", lambda m: m["streams-170"].cpu_us, 90),

@@ -11,6 +11,7 @@ import socket
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import count
 
 CONNECTIONS = 64
 _PACKET_BYTES = 262_144
@@ -38,11 +39,17 @@ def percentile(ordered: list[float], share: float) -> float:
     return ordered[min(len(ordered) - 1, int(len(ordered) * share))] if ordered else float("nan")
 
 
-def request_bytes(method: str, path: str, body: bytes = b"") -> bytes:
-    head = f"{method} {path} HTTP/1.1\r\nhost: bench\r\n"
+def request_bytes(method: str, path: str, body: bytes = b"", headers: str = "") -> bytes:
+    """`headers` as they travel, each with its line end."""
+    head = f"{method} {path} HTTP/1.1\r\nhost: bench\r\n{headers}"
     if body:
         head += f"content-type: application/json\r\ncontent-length: {len(body)}\r\n"
     return head.encode() + b"\r\n" + body
+
+
+DISTINCT = b"#000000000000#"
+"""In a request: each time it is sent, another text of this length stands there."""
+_numbers = count()
 
 
 def check_status(answer: bytes) -> None:
@@ -56,14 +63,18 @@ class _Connection:
         self.socket = socket.create_connection(("127.0.0.1", port), _PATIENCE_SECONDS)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._request = request
+        self._is_distinct = DISTINCT in request
         self._answer = b""
         self._length = -1
         self.sent_at = 0.0
 
     def send(self) -> None:
         self._answer, self._length = b"", -1
+        request = self._request
+        if self._is_distinct:
+            request = request.replace(DISTINCT, b"#%012d#" % next(_numbers))
         self.sent_at = time.perf_counter()
-        self.socket.sendall(self._request)
+        self.socket.sendall(request)
 
     def receive(self) -> bool:
         """Takes what has come; True when the answer is whole."""

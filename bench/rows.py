@@ -11,7 +11,7 @@ import httpx
 import msgspec
 
 from bench import background, load, streams, turns
-from bench.load import percentile, request_bytes
+from bench.load import DISTINCT, percentile, request_bytes
 from bench.servers import Server
 from bench.stage import STREAM_SECONDS, TOKENS_PER_SECOND, Cost, Stage
 
@@ -177,9 +177,13 @@ class OpenStreamsMemory:
         return figures
 
 
-def create(model: str, **fields: object) -> bytes:
+def create(model: str, headers: str = "", **fields: object) -> bytes:
     body = msgspec.json.encode({"model": model, "input": "What do you think of this?", **fields})
-    return request_bytes("POST", "/v1/responses", body)
+    return request_bytes("POST", "/v1/responses", body, headers)
+
+
+CACHED = "x-cache-key: bench\r\n"
+ANOTHER = f"What do you think of {DISTINCT.decode()}?"
 
 
 def stored_chain(server: Server, turns: int) -> str:
@@ -214,6 +218,14 @@ ROWS: tuple[Row, ...] = (
     Requests("get", "GET /v1/responses/{id}", _gateway, _get),
     Requests("stored", "proxied, store: true", _gateway, lambda _: create("answers")),
     Requests("unstored", "proxied, store: false", _gateway, lambda _: create("answers", store=False)),
+    Requests("hit-stored", "cache hit, store: true", _gateway, lambda _: create("answers", CACHED)),
+    Requests("hit-unstored", "cache hit, store: false", _gateway, lambda _: create("answers", CACHED, store=False)),
+    Requests(
+        "uncached", "distinct prompts, no cache", _gateway, lambda _: create("answers", input=ANOTHER, store=False)
+    ),
+    Requests(
+        "miss", "distinct prompts, misses", _gateway, lambda _: create("answers", CACHED, input=ANOTHER, store=False)
+    ),
     Requests("follow-up", f"turn {CHAIN_TURNS + 1} of a chain", _gateway, _follow_up),
     ConcurrentStreams("streams-170", 170),
     ConcurrentStreams("streams-300", 300),

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Iterator
+from collections.abc import Iterator
 from contextlib import aclosing, contextmanager
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import lru_cache, partial
 
-import msgspec
 import structlog
 
 from responses_api import metrics
@@ -18,7 +17,7 @@ from responses_api.cache import policy
 from responses_api.cache.controls import Controls
 from responses_api.cache.entry import Entry, Recording, entry_id
 from responses_api.cache.flight import Flight
-from responses_api.cache.headers import Header, headers_of
+from responses_api.cache.headers import Header, bypass_headers, headers_of
 from responses_api.cache.key import NotComparableError, Question, Scope, plain, question_of
 from responses_api.cache.policy import Judgement, Verdict
 from responses_api.cache.replay import digits_of, outcome_of
@@ -32,8 +31,8 @@ log = structlog.get_logger(__name__)
 
 MAX_LOOKS = 3
 """How often a request whose leader was lost looks again before it asks on its own."""
+MAX_MODELS = 1000
 GIVEN = (Verdict.HIT, Verdict.STALE)
-_encode = msgspec.json.Encoder().encode
 
 
 @dataclass(slots=True)
@@ -59,6 +58,8 @@ class Create:
     def headers(self) -> list[Header]:
         """What the cache did, as far as it is known by now."""
         found, entry, ignored = self.found, self.found.entry, self.controls.ignored
+        if self.question is None:
+            return bypass_headers(found.judgement.reason, ignored)
         if found.judgement.verdict in (*GIVEN, Verdict.COLLAPSED) and entry is not None:
             age = time.time() - entry.created_at
             return headers_of(found.judgement, age=age, ttl=entry.ttl, entry_id=entry.id, ignored=ignored)
@@ -75,26 +76,27 @@ class CachedResponses:
         self.engine = engine
         self._registry = registry
         self._cache = cache
+        self._known_backends: dict[str, tuple[str, ...]] = {}
         self._revalidations: set[asyncio.Task[None]] = set()
 
     async def begin(self, request: CreateRequest, body: bytes, context: RequestContext, controls: Controls) -> Create:
         """What can be refused before anyone is asked is refused. Raises `ApiError`."""
-        create = Create(await self.engine.prepare(request, context), controls, body, _bypass(""))
+        run = await self.engine.prepare(request, context)
         reason = self._bypass_reason(request, controls)
-        try:
-            if reason is None:
-                create.question = self.question_of(create.run, controls)
-        except NotComparableError as error:
-            reason = str(error)
-        if create.question is not None:
-            await self._find(create)
-        else:
-            create.found = _bypass(reason or "")
+        create = Create(run, controls, body, _bypass(reason or ""))
+        if reason is None:
+            try:
+                create.question = self.question_of(run, controls)
+                await self._find(create)
+            except NotComparableError as error:
+                create.found = _bypass(str(error))
         self._note(create)
         return create
 
     async def complete(self, create: Create) -> bytes:
         """The finished response as JSON. Raises `ApiError`."""
+        if create.question is None:
+            return await self.engine.complete(create.run)
         if not create.follows:
             return await self._answer(create)
         with self.engine.following(create.run):
@@ -109,7 +111,7 @@ class CachedResponses:
     def question_of(self, run: Run, controls: Controls) -> Question:
         """Raises `NotComparableError`."""
         config, request = self.cache.config, run.request
-        backends = sorted(each.name for each in self._registry.endpoints_for(request.model))
+        backends = self._backends(request.model)
         scope = Scope(
             run.context.project,
             controls.namespace,
@@ -122,6 +124,14 @@ class CachedResponses:
             said = run.prompt.raw_items or run.prompt.items
             history = [run.prompt.instructions, *plain(said)]
         return question_of("responses", scope, request.fields, history)
+
+    def _backends(self, model: str) -> tuple[str, ...]:
+        known = self._known_backends.get(model)
+        if known is None:
+            known = tuple(sorted(each.name for each in self._registry.endpoints_for(model)))
+            if len(self._known_backends) < MAX_MODELS:
+                self._known_backends[model] = known
+        return known
 
     @property
     def cache(self) -> ResponseCache:
@@ -225,17 +235,15 @@ class CachedResponses:
                     return told if told.canonical == create.question.canonical else None
         return None
 
-    def _witness(self, flight: Flight, run: Run) -> Awaitable[object] | None:
-        """The leader's response is concluded, and lands before its own client hears of it."""
+    def _witness(self, flight: Flight, run: Run, encoded: bytes) -> None:
+        """The leader's response is concluded."""
         response, usage = run.response, run.response.usage
         if policy.unfit_response(response) is not None:
             self.cache.end(flight, None)
-            return None
+            return
         recording = Recording(
             digits=flight.token,
-            body=_encode(response.output),
-            usage=_encode(usage),
-            service_tier=response.service_tier,
+            body=encoded,
             frames=b"".join(flight.pieces),
             marks=flight.marks,
             backend=run.endpoint.name,
@@ -243,7 +251,7 @@ class CachedResponses:
             input_tokens=usage.input_tokens if usage else 0,
             output_tokens=usage.output_tokens if usage else 0,
         )
-        return self.cache.land(flight, run.context.project, response.model, recording)
+        self.cache.land(flight, run.context.project, response.model, recording)
 
     # -- revalidating --------------------------------------------------------------------------------------------
 
@@ -272,5 +280,7 @@ class CachedResponses:
             log.warning("cache_revalidation_failed", request_id=context.request_id, reason=error.message)
 
 
+@lru_cache(maxsize=256)
 def _bypass(reason: str) -> Found:
+    """Shared, since nothing is ever done to it."""
     return Found(Judgement(Verdict.BYPASS, reason))

@@ -292,18 +292,15 @@ class Engine:
         response = run.response
         encoded = response_shape.encode(response)
         error_code = response.error.code if response.error else ""
-        witnessed = run.witness(run) if run.witness is not None else None
+        if run.witness is not None:
+            run.witness(run, encoded)
         if not run.request.store:
             self._accounting.settle(run, response.status, error_code=error_code, response_bytes=len(encoded))
-            if witnessed is not None:
-                await witnessed
             return encoded
         stored = record_of(run, encoded)
         creating = run.keep(stored) if run.keep is not None else self._keep(run, stored)
         self._accounting.settle(run, response.status, error_code=error_code, stored=True, response_bytes=len(encoded))
         await creating
-        if witnessed is not None:
-            await witnessed
         return encoded
 
     async def _keep(self, run: Run, stored: StoredResponse) -> None:

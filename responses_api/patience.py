@@ -1,4 +1,4 @@
-"""How long a call may take: one clock for all calls of an event loop, looked at four times a second.
+"""How long a call may take: one clock for all calls of one kind in an event loop, looked at four times a second.
 
 A timer of its own for each call, let alone for each token, costs more than the rest of a call's bookkeeping; timeouts
 here are seconds.
@@ -46,8 +46,9 @@ class Wait:
 class Patience:
     """The waits in progress."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, look_seconds: float = LOOK_SECONDS) -> None:
         self._loop = loop
+        self._look_seconds = look_seconds
         self._waits: set[Wait] = set()
         self._timer: asyncio.TimerHandle | None = None
 
@@ -55,7 +56,7 @@ class Patience:
         wait = Wait(self._loop, seconds)
         self._waits.add(wait)
         if self._timer is None:
-            self._timer = self._loop.call_later(LOOK_SECONDS, self._look)
+            self._timer = self._loop.call_later(self._look_seconds, self._look)
         return wait
 
     def end(self, wait: Wait) -> None:
@@ -70,4 +71,4 @@ class Patience:
         for wait in [wait for wait in self._waits if wait.deadline <= now]:
             self._waits.discard(wait)
             wait.expire()
-        self._timer = self._loop.call_later(LOOK_SECONDS, self._look) if self._waits else None
+        self._timer = self._loop.call_later(self._look_seconds, self._look) if self._waits else None

@@ -44,8 +44,8 @@ class Run:
     """Is the backend asked for a stream?"""
     keep: Keep | None = None
     """Takes the record of the finished response; None: the store does."""
-    witness: Callable[[Run], Awaitable[object] | None] | None = None
-    """Hears of the concluded response before its end is told, and is waited for."""
+    witness: Callable[[Run, bytes], None] | None = None
+    """Hears of the concluded response, with its JSON, before its end is told."""
     verdict: str = "bypass"
     """The cache's, and why."""
     verdict_reason: str = ""

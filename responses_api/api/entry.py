@@ -153,6 +153,8 @@ class _Client:
             raise ClientGone from None
         finally:
             self.is_finished = True
+            # The watchman keeps us for another round; all that the request has grown need not stay as long.
+            del self._request
             if self._watcher is not None:
                 self._watcher.cancel()
             self._stop_keep_alive()

@@ -47,7 +47,8 @@ class ResponsesView(StatefulView):
             return await _submit(request, create, body, context)
         cached = request.runtime.cached
         begun = await cached.begin(create, body, context, read_controls(request.headers))
-        request.outlives = partial(cached.is_awaited, begun)
+        if begun.question is not None:
+            request.outlives = partial(cached.is_awaited, begun)
         if create.params.stream:
             return StreamReply(frames_of(cached, begun), partial(_create_headers, begun))
         answer = await cached.complete(begun)

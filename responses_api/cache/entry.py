@@ -23,15 +23,13 @@ _LEVEL = 3
 class Recording(Struct, array_like=True):
     """An answer as it was given. Ids in `body` and `frames` are made of `digits`, to be replaced by those of the next.
 
-    Of a Responses answer `body` is its output items as JSON, of the other APIs the document. `frames` are the events
-    of a stream between its first and its last, empty where none was recorded; `marks` are (milliseconds since the
-    first, bytes of `frames` told by then). `seconds` is how long the backend took.
+    `body` is the answer as JSON, whole. `frames` are the events of a stream between its first and its last, empty
+    where none was recorded; `marks` are (milliseconds since the first, bytes of `frames` told by then). `seconds` is
+    how long the backend took.
     """
 
     digits: str
     body: bytes
-    usage: bytes
-    service_tier: str
     frames: bytes
     marks: list[tuple[int, int]]
     backend: str

@@ -78,12 +78,20 @@ class Sight(Enum):
     NONE = "none"
 
 
+_SIGHTS = {each.value.encode(): each for each in Sight}
+
+
 @dataclass(frozen=True, slots=True)
 class Seen:
     """`value` is an entry's bytes with `ANSWER`, the leader's token with `FLYING`."""
 
     sight: Sight
     value: bytes = b""
+
+
+def seen_in(reply: list[bytes]) -> Seen:
+    """The reply to a look."""
+    return Seen(_SIGHTS[reply[0]], reply[1] if len(reply) > 1 else b"")
 
 
 class Flights:
@@ -93,10 +101,9 @@ class Flights:
         self._pool = pool
         self._prefix = prefix
 
-    async def look(self, digest: str, token: str, *, at_entry: bool = True) -> Seen:
-        """What there is; where there is nothing, `token` leads from now on. An empty token never leads."""
-        found = await self._script(_LOOK, digest, token, LEASE_MS, "1" if at_entry else "0")
-        return Seen(Sight(found[0].decode()), found[1] if len(found) > 1 else b"")
+    def look(self, digest: str, token: str, *, at_entry: bool = True) -> asyncio.Future[Any]:
+        """What there is (`seen_in` reads it); where there is nothing, `token` leads from now on, unless it is empty."""
+        return self._script(_LOOK, digest, token, LEASE_MS, "1" if at_entry else "0")
 
     async def renew(self, digest: str, token: str) -> int:
         """0: the flight is another's by now; 1: nobody else is interested; 2: somebody is."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 from responses_api.cache.policy import Judgement, Verdict
 
@@ -48,3 +49,9 @@ def headers_of(
     if entry_id:
         told.append((b"x-cache-entry", entry_id.encode()))
     return told
+
+
+@lru_cache(maxsize=1024)
+def bypass_headers(reason: str, ignored: tuple[str, ...]) -> list[Header]:
+    """For a request that had nothing to do with the cache; not to be changed."""
+    return headers_of(Judgement(Verdict.BYPASS, reason), ignored=ignored)

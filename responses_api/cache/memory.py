@@ -1,43 +1,49 @@
-"""The entries a process keeps beside Redis' own: bounded in bytes, the least recently used go. No I/O."""
+"""What a process remembers: bounded in bytes, the least recently used goes. No I/O."""
 
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Hashable
+from typing import Generic, TypeVar
 
-from responses_api.cache.entry import Entry
+K = TypeVar("K", bound=Hashable)
+V = TypeVar("V")
+
+MAX_SHARE = 8
+"""What would take more than this part of all is not remembered."""
 
 
-class EntryMemory:
-    """Valid while `Epochs` holds; emptied when anything is purged."""
-
+class BoundedMemory(Generic[K, V]):
     def __init__(self, max_bytes: int) -> None:
         self._max_bytes = max_bytes
-        self._entries: OrderedDict[str, Entry] = OrderedDict()
-        self._bytes = 0
+        self._values: OrderedDict[K, tuple[V, int]] = OrderedDict()
+        self.bytes = 0
 
     def __len__(self) -> int:
-        return len(self._entries)
+        return len(self._values)
 
-    def get(self, digest: str) -> Entry | None:
-        entry = self._entries.get(digest)
-        if entry is not None:
-            self._entries.move_to_end(digest)
-        return entry
+    def get(self, key: K) -> V | None:
+        found = self._values.get(key)
+        if found is None:
+            return None
+        self._values.move_to_end(key)
+        return found[0]
 
-    def put(self, entry: Entry) -> None:
-        self.remove(entry.digest)
-        if entry.size > self._max_bytes // 8:
+    def put(self, key: K, value: V, size: int) -> None:
+        """`size` in bytes, about."""
+        self.remove(key)
+        if size > self._max_bytes // MAX_SHARE:
             return
-        self._entries[entry.digest] = entry
-        self._bytes += entry.size
-        while self._bytes > self._max_bytes:
-            _, oldest = self._entries.popitem(last=False)
-            self._bytes -= oldest.size
+        self._values[key] = (value, size)
+        self.bytes += size
+        while self.bytes > self._max_bytes:
+            _, (_, oldest) = self._values.popitem(last=False)
+            self.bytes -= oldest
 
-    def remove(self, digest: str) -> None:
-        if (old := self._entries.pop(digest, None)) is not None:
-            self._bytes -= old.size
+    def remove(self, key: K) -> None:
+        if (old := self._values.pop(key, None)) is not None:
+            self.bytes -= old[1]
 
     def clear(self) -> None:
-        self._entries.clear()
-        self._bytes = 0
+        self._values.clear()
+        self.bytes = 0

@@ -7,7 +7,7 @@ from itertools import count
 from typing import Any
 
 import msgspec
-from msgspec import Raw
+from msgspec import Raw, Struct
 
 from responses_api.cache.entry import Recording
 from responses_api.shapes import events
@@ -19,7 +19,16 @@ from responses_api.translate.outcome import Outcome
 FIRST_EVENT = 2
 """Before the recorded ones come `response.created` and `response.in_progress`, the new response's own."""
 
-_usage_decoder = msgspec.json.Decoder(Usage | None)
+
+class _Answer(Struct):
+    """What of a recorded response is the model's. The rest told of the request that it answered."""
+
+    output: Raw
+    usage: Usage | None
+    service_tier: str
+
+
+_answer_decoder = msgspec.json.Decoder(_Answer)
 _items_decoder = msgspec.json.Decoder(list[Item])
 
 
@@ -35,9 +44,9 @@ def own(recorded: bytes, recording: Recording, response_id: str) -> bytes:
 
 def outcome_of(recording: Recording, response_id: str) -> Outcome:
     """What the backend's answer was."""
-    output: Any = Raw(own(recording.body, recording, response_id))
-    usage = _usage_decoder.decode(recording.usage)
-    return Outcome(output=output, usage=usage, service_tier=recording.service_tier or None)
+    answer = _answer_decoder.decode(own(recording.body, recording, response_id))
+    output: Any = answer.output
+    return Outcome(output=output, usage=answer.usage, service_tier=answer.service_tier)
 
 
 def frames_in(frames: bytes) -> int:
@@ -49,7 +58,8 @@ def events_of(recording: Recording, response_id: str) -> list[AnyEvent]:
     """The events that an answer recorded as JSON might have had, text in one delta."""
     numbers = count(FIRST_EVENT)
     made: list[AnyEvent] = []
-    for index, item in enumerate(_items_decoder.decode(own(recording.body, recording, response_id))):
+    body = own(recording.body, recording, response_id)
+    for index, item in enumerate(_items_decoder.decode(_answer_decoder.decode(body).output)):
         made += _item_events(index, item, numbers)
     return made
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -23,17 +23,20 @@ from responses_api.cache.entry import Entry, Recording
 from responses_api.cache.epochs import Epochs, names_of
 from responses_api.cache.filing_queue import File, FilingQueue
 from responses_api.cache.flight import Flight
-from responses_api.cache.flights import LEASE_MS, Flights, Seen, Sight
+from responses_api.cache.flights import LEASE_MS, Flights, Seen, Sight, seen_in
 from responses_api.cache.key import Question
 from responses_api.cache.layout import prefix_of
-from responses_api.cache.memory import EntryMemory
+from responses_api.cache.memory import BoundedMemory
 from responses_api.cache.policy import Judgement, Verdict
 from responses_api.config.schema import RouterConfig
+from responses_api.patience import Patience
 from responses_api.redis_pool import CONNECTION_ERRORS, RedisPool
 
 log = structlog.get_logger(__name__)
 
-LOOKUP_SECONDS = 0.05
+LOOKUP_SECONDS = 0.035
+LOOK_AT_CLOCK_SECONDS = 0.0125
+"""So that a lookup is given up after 50 ms at most."""
 FAILURES = 3
 PAUSE_SECONDS = 2.0
 TELL_SECONDS = 0.1
@@ -69,12 +72,13 @@ class ResponseCache:
         self.config = config.response_cache
         self.prefix = prefix_of(config)
         self.pool = pool
-        self.memory = EntryMemory(self.config.memory_bytes)
+        self.memory: BoundedMemory[str, Entry] = BoundedMemory(self.config.memory_bytes)
         self.epochs = Epochs(pool, self.prefix, self.memory.clear)
         self.flights = Flights(pool, self.prefix)
         self._filing = FilingQueue(file)
         self._flying: dict[str, Flight] = {}
         self._breaker = Breaker(FAILURES, PAUSE_SECONDS)
+        self._patience = Patience(asyncio.get_running_loop(), LOOK_AT_CLOCK_SECONDS)
         self._renewal: asyncio.Task[None] | None = None
         self._asides: set[asyncio.Future[object]] = set()
 
@@ -84,6 +88,7 @@ class ResponseCache:
         for flight in list(self._flying.values()):
             self.end(flight, None)
         await self._filing.aclose()
+        self._patience.close()
 
     # -- looking -------------------------------------------------------------------------------------------------
 
@@ -109,35 +114,32 @@ class ResponseCache:
             return Found(Judgement(Verdict.COLLAPSED, "in flight"), follow=flying)
         if not self._breaker.allows(time.monotonic()):
             return _without("cache unavailable")
+        wait = self._patience.begin(LOOKUP_SECONDS)
         try:
-            async with asyncio.timeout(LOOKUP_SECONDS):
-                found = await self._look(question, project, controls, token)
-        except CONNECTION_ERRORS as error:
+            found = await self._look(question, project, controls, token)
+        except (*CONNECTION_ERRORS, asyncio.CancelledError) as error:
+            self._forget_lead(question, token)
+            if isinstance(error, asyncio.CancelledError) and not wait.was_timeout():
+                self._breaker.withdrawn()
+                raise
             self._breaker.failed(time.monotonic())
             metrics.CACHE_FAULTS.labels("lookup").inc()
             log.warning("cache_lookup_failed", reason=str(error) or type(error).__name__)
             return _without("cache unavailable")
-        except BaseException:
-            self._breaker.withdrawn()
-            raise
+        finally:
+            self._patience.end(wait)
         self._breaker.succeeded()
         return found
 
-    async def _look(self, question: Question, project: str, controls: Controls, token: str) -> Found:
-        try:
-            return await self._look_as("" if controls.only_if_cached else token, question, project, controls)
-        except BaseException:
-            # Redis may have heard of us: nobody is to wait for a leader that gave up.
-            self._aside(self.flights.fail(question.digest, token))
-            raise
+    def _forget_lead(self, question: Question, token: str) -> None:
+        """Redis may have heard of us: nobody is to wait for a leader that gave up."""
+        self._aside(self.flights.fail(question.digest, token))
 
-    async def _look_as(self, token: str, question: Question, project: str, controls: Controls) -> Found:
-        seeing = asyncio.ensure_future(self.flights.look(question.digest, token, at_entry=not controls.no_cache))
-        try:
-            epochs = await self.epochs.of(project)
-            seen = await seeing
-        finally:
-            seeing.cancel()
+    async def _look(self, question: Question, project: str, controls: Controls, token: str) -> Found:
+        token = "" if controls.only_if_cached else token
+        looking = self.flights.look(question.digest, token, at_entry=not controls.no_cache)
+        epochs = self.epochs.known(project) or await self.epochs.of(project)
+        seen = seen_in(await looking)
         miss, fallback = Judgement(Verdict.MISS, "no-cache" if controls.no_cache else "unknown"), None
         if seen.sight is Sight.ANSWER:
             entry, reason = self._read(seen.value, question, project)
@@ -148,18 +150,18 @@ class ResponseCache:
             else:
                 judgement = policy.judge(time.time() - entry.created_at, entry.ttl, controls)
                 if judgement.verdict is not Verdict.MISS:
-                    self.memory.put(entry)
+                    self.memory.put(entry.digest, entry, entry.size)
                     return Found(judgement, entry)
                 miss, fallback = judgement, entry if judgement.is_fallback else None
-            seen = await self.flights.look(question.digest, token, at_entry=False)
-        return self._miss(question, token, controls, dict(epochs), seen, Found(miss, fallback))
+            seen = seen_in(await self.flights.look(question.digest, token, at_entry=False))
+        return self._miss(question, token, controls, epochs, seen, Found(miss, fallback))
 
     def _miss(
         self,
         question: Question,
         token: str,
         controls: Controls,
-        epochs: dict[str, int],
+        epochs: Mapping[str, int],
         seen: Seen,
         found: Found,
     ) -> Found:
@@ -210,8 +212,11 @@ class ResponseCache:
         flight.sent = number
         self._aside(self.flights.tell(flight.question.digest, flight.token, number, piece))
 
-    def land(self, flight: Flight, project: str, model: str, recording: Recording) -> asyncio.Future[object] | None:
-        """Makes the answer known to everyone; await what it gives before the answer goes out."""
+    def land(self, flight: Flight, project: str, model: str, recording: Recording) -> None:
+        """Makes the answer known to everyone.
+
+        Nobody waits for Redis to have it: until then a repeat finds the flight, and follows it.
+        """
         controls, config = flight.controls, self.config
         entry = Entry(
             digest=flight.question.digest,
@@ -228,11 +233,11 @@ class ResponseCache:
         if entry.size > config.max_entry_bytes:
             metrics.CACHE_WRITES.labels("too large").inc()
             self.end(flight, None)
-            return None
+            return
         landing = self.flights.land(flight.question.digest, flight.token, entries.encode_plain(entry))
         landing.add_done_callback(lambda reply: self._landed(reply, entry))
         self.end(flight, entry)
-        return asyncio.ensure_future(_within_reason(landing))
+        self._remember(entry)
 
     def end(self, flight: Flight, entry: Entry | None) -> None:
         """Once for each flight that was led; again changes nothing."""
@@ -244,15 +249,18 @@ class ResponseCache:
         if entry is None:
             self._aside(self.flights.fail(flight.question.digest, flight.token))
 
+    def _remember(self, entry: Entry) -> None:
+        epochs = self.epochs.known(entry.project)
+        if epochs is not None and entry.survives(epochs):
+            self.memory.put(entry.digest, entry, entry.size)
+
     def _landed(self, reply: asyncio.Future[object], entry: Entry) -> None:
         if reply.cancelled() or reply.exception() is not None:
             metrics.CACHE_WRITES.labels("not landed").inc()
         elif not reply.result():
             metrics.CACHE_WRITES.labels("purged meanwhile").inc()
+            self.memory.remove(entry.digest)
         else:
-            metrics.CACHE_WRITES.labels("landed").inc()
-            if self.epochs.holds:
-                self.memory.put(entry)
             self._filing.add((entry.project, entry.digest))
 
     async def _renew(self) -> None:
@@ -334,8 +342,3 @@ class ResponseCache:
 
 def _without(reason: str) -> Found:
     return Found(Judgement(Verdict.BYPASS, reason))
-
-
-async def _within_reason(landing: asyncio.Future[object]) -> None:
-    """Waited for so that a repeat right behind the answer finds it; not for long."""
-    await asyncio.wait({landing}, timeout=LOOKUP_SECONDS)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import aclosing, contextmanager
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
@@ -17,7 +17,7 @@ from responses_api.cache import policy
 from responses_api.cache.controls import Controls
 from responses_api.cache.entry import Entry, Recording, entry_id
 from responses_api.cache.flight import Flight
-from responses_api.cache.headers import Header, bypass_headers, headers_of
+from responses_api.cache.headers import Header, asked_headers, given_headers
 from responses_api.cache.key import NotComparableError, Question, Scope, plain, question_of
 from responses_api.cache.policy import Judgement, Verdict
 from responses_api.cache.replay import digits_of, outcome_of
@@ -55,18 +55,17 @@ class Create:
         """The entry that answers it, if one does."""
         return self.found.entry if self.found.judgement.verdict in GIVEN else None
 
-    def headers(self) -> list[Header]:
+    def headers(self) -> Sequence[Header]:
         """What the cache did, as far as it is known by now."""
-        found, entry, ignored = self.found, self.found.entry, self.controls.ignored
-        if self.question is None:
-            return bypass_headers(found.judgement.reason, ignored)
-        if found.judgement.verdict in (*GIVEN, Verdict.COLLAPSED) and entry is not None:
-            age = time.time() - entry.created_at
-            return headers_of(found.judgement, age=age, ttl=entry.ttl, entry_id=entry.id, ignored=ignored)
-        lead = found.lead
-        is_stored = lead is not None and (not lead.is_over or lead.entry is not None)
-        identity = entry_id(lead.question.digest) if lead is not None and is_stored else ""
-        return headers_of(found.judgement, entry_id=identity, is_stored=is_stored, ignored=ignored)
+        judgement, entry, lead = self.found.judgement, self.found.entry, self.found.lead
+        ignored = self.controls.ignored
+        if entry is not None and judgement.verdict in (*GIVEN, Verdict.COLLAPSED):
+            if judgement.verdict is Verdict.COLLAPSED:
+                return [*asked_headers(judgement, False, ignored), (b"x-cache-entry", entry.id.encode())]
+            return given_headers(judgement, time.time() - entry.created_at, entry.ttl, entry.id, ignored)
+        if lead is None or (lead.is_over and lead.entry is None):
+            return asked_headers(judgement, False, ignored)
+        return [*asked_headers(judgement, True, ignored), (b"x-cache-entry", entry_id(lead.question.digest).encode())]
 
 
 class CachedResponses:
@@ -167,7 +166,7 @@ class CachedResponses:
             project, digits = run.context.project, digits_of(run.response.id)
             create.found = await self.cache.find(create.question, project, controls, digits)
             if controls.only_if_cached and create.given is None:
-                raise NotCached(headers_of(create.found.judgement, ignored=controls.ignored))
+                raise NotCached(asked_headers(create.found.judgement, False, controls.ignored))
         except BaseException:
             # What the run holds (its conversation's lock) it gives back.
             with self.engine.following(run):

@@ -6,7 +6,7 @@ whatever the reason, is no entry. Nothing in it is ever executed.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import msgspec
 import zstandard
@@ -39,7 +39,7 @@ class Recording(Struct, array_like=True):
 
 
 class Entry(Struct, array_like=True):
-    """`created_at` Unix seconds, `ttl` seconds; `epochs` are those that held when the question was asked."""
+    """`created_at` Unix seconds, `ttl` seconds; `epochs` those that held when the question was asked, without zeros."""
 
     digest: str
     canonical: bytes
@@ -65,7 +65,18 @@ class Entry(Struct, array_like=True):
 
     def survives(self, epochs: Mapping[str, int]) -> bool:
         """Has nothing that concerns it been purged since?"""
-        return all(epochs.get(name, 0) == value for name, value in self.epochs.items())
+        if not epochs:
+            return not self.epochs
+        names = names_of(self.namespace, self.model, self.tags)
+        return all(epochs.get(name, 0) == self.epochs.get(name, 0) for name in names)
+
+
+ALL = "all"
+
+
+def names_of(namespace: str, model: str, tags: Sequence[str]) -> list[str]:
+    """The epochs that concern an entry: how often all, its namespace, its model, its tags were purged."""
+    return [ALL, f"namespace:{namespace}", f"model:{model}", *(f"tag:{tag}" for tag in tags)]
 
 
 def entry_id(digest: str) -> str:

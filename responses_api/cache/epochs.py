@@ -18,13 +18,6 @@ LEASE_SECONDS = 0.1
 REFRESH_SECONDS = 0.05
 KNOWN_PROJECTS = 10_000
 
-ALL = "all"
-
-
-def names_of(namespace: str | None, model: str, tags: Sequence[str]) -> list[str]:
-    """The counters that concern an entry."""
-    return [ALL, f"namespace:{namespace or ''}", f"model:{model}", *(f"tag:{tag}" for tag in tags)]
-
 
 class Epochs:
     """One per event loop. `on_purge` is called when anything has been purged anywhere."""

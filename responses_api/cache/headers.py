@@ -13,45 +13,35 @@ Header = tuple[bytes, bytes]
 _FORWARDED = {"expired": "stale", "min-fresh": "stale", "no-cache": "request", "max-age": "stale"}
 
 
-def headers_of(
-    judgement: Judgement,
-    *,
-    age: float = 0,
-    ttl: float = 0,
-    entry_id: str = "",
-    is_stored: bool = False,
-    ignored: Sequence[str] = (),
-) -> list[Header]:
-    """`age` and `ttl` (its whole life) in seconds, of the entry; `ignored` are headers that could not be read."""
-    verdict = judgement.verdict
-    status = [NAME]
-    detail = ""
-    told: list[Header] = []
-    if verdict in (Verdict.HIT, Verdict.STALE):
-        status += ["hit", f"ttl={int(ttl - age)}"]
-        detail = judgement.reason if verdict is Verdict.STALE else ""
-        told.append((b"age", b"%d" % max(0, int(age))))
-    elif verdict is Verdict.COLLAPSED:
-        status += ["fwd=miss", "collapsed"]
+def given_headers(judgement: Judgement, age: float, ttl: float, entry_id: str, ignored: Sequence[str]) -> list[Header]:
+    """For what an entry answered; `age` and `ttl`, its whole life, in seconds."""
+    details = [judgement.reason] if judgement.verdict is Verdict.STALE else []
+    status = _status(("hit", f"ttl={int(ttl - age)}"), details, ignored)
+    return [
+        (b"age", b"%d" % max(0, int(age))),
+        (b"cache-status", status),
+        (b"x-cache", judgement.verdict.value.upper().encode()),
+        (b"x-cache-entry", entry_id.encode()),
+    ]
+
+
+@lru_cache(maxsize=4096)
+def asked_headers(judgement: Judgement, is_stored: bool, ignored: tuple[str, ...]) -> tuple[Header, ...]:
+    """For what the backend was asked, for this request or for another in flight."""
+    verdict, reason = judgement.verdict, judgement.reason
+    details: list[str] = []
+    if verdict is Verdict.COLLAPSED:
+        steps = ["fwd=miss", "collapsed"]
     elif verdict is Verdict.BYPASS:
-        status.append("fwd=bypass")
-        detail = judgement.reason
+        steps, details = ["fwd=bypass"], [reason]
     else:
-        status.append(f"fwd={_FORWARDED.get(judgement.reason, 'miss')}")
-        detail = "" if judgement.reason == "unknown" else judgement.reason
-        if is_stored:
-            status.append("stored")
+        steps = [f"fwd={_FORWARDED.get(reason, 'miss')}", *(["stored"] if is_stored else ())]
+        details = [] if reason == "unknown" else [reason]
+    return (b"cache-status", _status(steps, details, ignored)), (b"x-cache", verdict.value.upper().encode())
+
+
+def _status(steps: Sequence[str], details: list[str], ignored: Sequence[str]) -> bytes:
     if ignored:
-        detail = f"{detail}, ignored: {' '.join(ignored)}" if detail else f"ignored: {' '.join(ignored)}"
-    if detail:
-        status.append(f'detail="{detail}"')
-    told += [(b"cache-status", "; ".join(status).encode()), (b"x-cache", verdict.value.upper().encode())]
-    if entry_id:
-        told.append((b"x-cache-entry", entry_id.encode()))
-    return told
-
-
-@lru_cache(maxsize=1024)
-def bypass_headers(reason: str, ignored: tuple[str, ...]) -> list[Header]:
-    """For a request that had nothing to do with the cache; not to be changed."""
-    return headers_of(Judgement(Verdict.BYPASS, reason), ignored=ignored)
+        details = [*details, f"ignored: {' '.join(ignored)}"]
+    detail = f'; detail="{", ".join(details)}"' if details else ""
+    return f"{'; '.join((NAME, *steps))}{detail}".encode()

@@ -11,6 +11,7 @@ import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 
 import structlog
 
@@ -19,9 +20,9 @@ from responses_api.breaker import Breaker
 from responses_api.cache import entry as entries
 from responses_api.cache import policy
 from responses_api.cache.controls import Controls
-from responses_api.cache.entry import Entry, Recording
-from responses_api.cache.epochs import Epochs, names_of
-from responses_api.cache.filing_queue import File, FilingQueue
+from responses_api.cache.entry import Entry, Recording, names_of
+from responses_api.cache.epochs import Epochs
+from responses_api.cache.filing_queue import File, Filing, FilingQueue
 from responses_api.cache.flight import Flight
 from responses_api.cache.flights import LEASE_MS, Flights, Seen, Sight, seen_in
 from responses_api.cache.key import Question
@@ -225,7 +226,7 @@ class ResponseCache:
             namespace=controls.namespace or "",
             model=model,
             tags=list(controls.tags),
-            epochs={name: flight.epochs.get(name, 0) for name in names_of(controls.namespace, model, controls.tags)},
+            epochs=_concerning(flight.epochs, controls, model) if flight.epochs else {},
             created_at=time.time(),
             ttl=min(controls.ttl or config.ttl_seconds, config.max_ttl_seconds),
             recording=recording,
@@ -235,9 +236,8 @@ class ResponseCache:
             self.end(flight, None)
             return
         landing = self.flights.land(flight.question.digest, flight.token, entries.encode_plain(entry))
-        landing.add_done_callback(lambda reply: self._landed(reply, entry))
+        landing.add_done_callback(partial(self._landed, (project, entry.digest)))
         self.end(flight, entry)
-        self._remember(entry)
 
     def end(self, flight: Flight, entry: Entry | None) -> None:
         """Once for each flight that was led; again changes nothing."""
@@ -249,19 +249,13 @@ class ResponseCache:
         if entry is None:
             self._aside(self.flights.fail(flight.question.digest, flight.token))
 
-    def _remember(self, entry: Entry) -> None:
-        epochs = self.epochs.known(entry.project)
-        if epochs is not None and entry.survives(epochs):
-            self.memory.put(entry.digest, entry, entry.size)
-
-    def _landed(self, reply: asyncio.Future[object], entry: Entry) -> None:
+    def _landed(self, filing: Filing, reply: asyncio.Future[object]) -> None:
         if reply.cancelled() or reply.exception() is not None:
             metrics.CACHE_WRITES.labels("not landed").inc()
         elif not reply.result():
             metrics.CACHE_WRITES.labels("purged meanwhile").inc()
-            self.memory.remove(entry.digest)
         else:
-            self._filing.add((entry.project, entry.digest))
+            self._filing.add(filing)
 
     async def _renew(self) -> None:
         """Keeps the leases of all that fly; learns who is followed from elsewhere."""
@@ -338,6 +332,11 @@ class ResponseCache:
                 return
             pause = FIRST_LOOK_SECONDS if pieces else min(pause * 2, LONGEST_LOOK_SECONDS)
             await asyncio.sleep(pause)
+
+
+def _concerning(epochs: Mapping[str, int], controls: Controls, model: str) -> dict[str, int]:
+    names = names_of(controls.namespace or "", model, controls.tags)
+    return {name: value for name in names if (value := epochs.get(name, 0))}
 
 
 def _without(reason: str) -> Found:

@@ -78,9 +78,14 @@ class Accounting:
         entry = _index_entry(run, status, error_code, stored=stored, response_bytes=response_bytes)
         entry.expires_at = self.expiry(run.response.created_at, stored=stored)
         self._index.add(entry)
-        if is_first and run.response.usage is not None:
+        # Of what is given again nobody is paid.
+        if is_first and run.response.usage is not None and run.called_at:
             metrics.of(metrics.TOKENS, run.endpoint.name, "input").inc(entry.input_tokens)
             metrics.of(metrics.TOKENS, run.endpoint.name, "output").inc(entry.output_tokens)
+
+    def row_of(self, run: Run, status: str, *, stored: bool, response_bytes: int) -> IndexEntry:
+        """What the index is told of such a run."""
+        return _index_entry(run, status, "", stored=stored, response_bytes=response_bytes)
 
     def expiry(self, created_at: float, *, stored: bool) -> float | None:
         """Unix seconds until which a row is kept; None: for ever."""

@@ -22,6 +22,7 @@ from responses_api.passthrough import Passthrough
 from responses_api.prompts import Prompts
 from responses_api.redis_pool import CONNECTION_ERRORS, RedisPool
 from responses_api.references import References
+from responses_api.repeats import Repeats
 from responses_api.sealed_items import SealedItems
 from responses_api.sealing import Sealer
 from responses_api.stored_responses import StoredResponses
@@ -80,6 +81,7 @@ class Runtime:
         )
         self.cache = ResponseCache(config, self.pool, file) if self.pool is not None else None
         self.cached = CachedResponses(self.engine, self.registry, self.cache)
+        self.repeats = Repeats(self.cache, self.stored, self.index, self.accounting)
         self.passthrough = Passthrough(self.registry, self.client, self.index, self.accounting)
         self.tokenizer = Tokenizer()
         self.windows = Windows(self.engine, Compactor(self.sealed, self.engine.ask), self.tokenizer, self.accounting)

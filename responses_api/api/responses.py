@@ -40,19 +40,23 @@ class ResponsesView(StatefulView):
         responses={(200, "application/json"): Response, (200, "text/event-stream"): str, "default": ErrorBody},
     )
     async def post(self, request: Request) -> Reply | StreamReply:
-        body = request.json_body()
-        create = parse_create_request(body)
+        body, runtime, controls = request.json_body(), request.runtime, read_controls(request.headers)
         context = RequestContext(request.project, request.request_id, request.received, len(body))
+        if (repeat := runtime.repeats.find(request.project, body, controls)) is not None:
+            return Reply(await runtime.repeats.give(repeat, context), extra_headers=runtime.repeats.headers(repeat))
+        create = parse_create_request(body)
         if create.params.background:
             return await _submit(request, create, body, context)
-        cached = request.runtime.cached
-        begun = await cached.begin(create, body, context, read_controls(request.headers))
+        cached = runtime.cached
+        begun = await cached.begin(create, body, context, controls)
         if begun.question is not None:
             request.outlives = partial(cached.is_awaited, begun)
         if create.params.stream:
             return StreamReply(frames_of(cached, begun), partial(_create_headers, begun))
         answer = await cached.complete(begun)
-        return Reply(_for_client(request, answer), extra_headers=_create_headers(begun))
+        for_client = _for_client(request, answer)
+        runtime.repeats.learn(begun, answer, for_client)
+        return Reply(for_client, extra_headers=_create_headers(begun))
 
 
 class ResponseView(StatefulView):

@@ -60,10 +60,11 @@ _encode = msgspec.json.Encoder(order="sorted").encode
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """`canonical` is compared, `digest` (SHA-256, hex) is looked up."""
+    """`canonical` is compared, `digest` (SHA-256, hex) is looked up; `has_history`: it depends on what is stored."""
 
     digest: str
     canonical: bytes
+    has_history: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +100,7 @@ def question_of(
             None if history is None else [_without_ids(each) for each in history],
         ]
     )
-    return Question(hashlib.sha256(canonical).hexdigest(), canonical)
+    return Question(hashlib.sha256(canonical).hexdigest(), canonical, history is not None)
 
 
 def plain(value: object) -> Any:

@@ -165,6 +165,17 @@ def _given(value: float | None, default: float) -> float:
     return default if value is None else value
 
 
+def tail_of(encoded: bytes) -> bytes:
+    """A completed response's JSON behind its head: id and times, which differ each time the same is said."""
+    return encoded[encoded.index(b',"status":') :]
+
+
+def with_head(response_id: str, created_at: int, tail: bytes) -> bytes:
+    """The JSON of a response created and completed in this second."""
+    head = b'{"id":"%b","object":"response","created_at":%d,"completed_at":%d'
+    return head % (response_id.encode(), created_at, created_at) + tail
+
+
 class _Part(Struct):
     type: str
     text: str = ""

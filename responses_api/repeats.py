@@ -1,0 +1,131 @@
+"""The very same body once more, answered from memory: what was worked out for it before is not worked out again.
+
+A repeat is learnt from a hit that went the long way. It holds for stateless requests only, and only while the cache
+would still give the same entry.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import msgspec
+from msgspec import Raw
+
+from responses_api import metrics
+from responses_api.accounting import Accounting
+from responses_api.cache.controls import Controls
+from responses_api.cache.entry import Entry
+from responses_api.cache.headers import Header, given_headers
+from responses_api.cache.key import Question
+from responses_api.cache.memory import BoundedMemory
+from responses_api.cache.policy import Judgement, Verdict
+from responses_api.cache.replay import digits_of
+from responses_api.cache.service import ResponseCache
+from responses_api.cached_responses import Create
+from responses_api.index_entry import IndexEntry
+from responses_api.index_writer import IndexWriter
+from responses_api.run import RequestContext
+from responses_api.shapes.ids import new_id
+from responses_api.shapes.response import tail_of, with_head
+from responses_api.stored_responses import StoredResponses
+from responses_api.stores.record import StoredResponse
+
+MAX_BYTES = 16 * 1024 * 1024
+_HIT = Judgement(Verdict.HIT, "fresh")
+_encode = msgspec.json.Encoder().encode
+
+
+@dataclass(slots=True)
+class Repeat:
+    """`tail` is the response behind its head as it is stored, `client_tail` as clients get it; ids made of `digits`."""
+
+    controls: Controls
+    question: Question
+    entry: Entry
+    digits: bytes
+    tail: bytes
+    client_tail: bytes
+    input: bytes
+    is_stored: bool
+    row: IndexEntry
+
+
+class Repeats:
+    """One per event loop; without a cache nothing is ever learnt."""
+
+    def __init__(
+        self, cache: ResponseCache | None, stored: StoredResponses, index: IndexWriter, accounting: Accounting
+    ) -> None:
+        self._cache = cache
+        self._stored = stored
+        self._index = index
+        self._accounting = accounting
+        self._known: BoundedMemory[tuple[str, bytes], Repeat] = BoundedMemory(MAX_BYTES)
+
+    def find(self, project: str, body: bytes, controls: Controls) -> Repeat | None:
+        """What is known of the same body with the same headers, if it is still a hit."""
+        repeat = self._known.get((project, body))
+        if repeat is None or self._cache is None or repeat.controls != controls:
+            return None
+        found = self._cache.recall(repeat.question, project, controls)
+        return repeat if found is not None and found.entry is repeat.entry else None
+
+    def learn(self, create: Create, encoded: bytes, for_client: bytes) -> None:
+        """From a hit: its response as JSON, stored and for its client."""
+        entry, question, run = create.given, create.question, create.run
+        if entry is None or question is None or create.found.judgement != _HIT or question.has_history:
+            return
+        items = _encode(run.request.items)
+        repeat = Repeat(
+            controls=create.controls,
+            question=question,
+            entry=entry,
+            digits=digits_of(run.response.id).encode(),
+            tail=tail_of(encoded),
+            client_tail=tail_of(for_client),
+            input=items,
+            is_stored=run.request.store,
+            row=self._accounting.row_of(run, "completed", stored=run.request.store, response_bytes=len(encoded)),
+        )
+        size = len(create.body) + len(encoded) + len(for_client) + len(items) + 1024
+        self._known.put((run.context.project, create.body), repeat, size)
+
+    async def give(self, repeat: Repeat, context: RequestContext) -> bytes:
+        """A response of its own, as its client gets it. Raises `StoreUnavailable`."""
+        response_id, now = new_id("resp"), time.time()
+        digits, created_at = digits_of(response_id).encode(), int(now)
+        if self._cache is not None:
+            self._cache.used(repeat.entry)
+        metrics.of(metrics.CACHE_VERDICTS, "hit", "fresh").inc()
+        milliseconds = (time.perf_counter() - context.received) * 1000
+        self._index.add(
+            msgspec.structs.replace(
+                repeat.row,
+                id=response_id,
+                created_at=created_at,
+                expires_at=self._accounting.expiry(created_at, stored=repeat.is_stored),
+                request_id=context.request_id,
+                duration_ms=milliseconds,
+                gateway_ms=milliseconds,
+            )
+        )
+        if repeat.is_stored:
+            encoded = with_head(response_id, created_at, repeat.tail.replace(repeat.digits, digits))
+            await self._stored.create(
+                StoredResponse(
+                    id=response_id,
+                    previous_response_id="",
+                    project=context.project,
+                    created_at=created_at,
+                    depth=0,
+                    ancestors=[],
+                    input=Raw(repeat.input.replace(repeat.digits, digits)),
+                    response=Raw(encoded),
+                )
+            )
+        return with_head(response_id, created_at, repeat.client_tail.replace(repeat.digits, digits))
+
+    def headers(self, repeat: Repeat) -> list[Header]:
+        entry = repeat.entry
+        return given_headers(_HIT, time.time() - entry.created_at, entry.ttl, entry.id, repeat.controls.ignored)

@@ -22,7 +22,7 @@ class IndexWriter:
         if self._pool is None:
             return
         key = stream_key(self._pool.key_prefix)
-        reply = self._pool.execute("XADD", key, "MAXLEN", "~", self._max_backlog, "*", STREAM_FIELD, encode(entry))
+        reply = self._pool.execute_soon("XADD", key, "MAXLEN", "~", self._max_backlog, "*", STREAM_FIELD, encode(entry))
         reply.add_done_callback(_count_lost)
 
 

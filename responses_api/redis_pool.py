@@ -26,6 +26,7 @@ Argument = bytes | str | int | float
 Command = tuple[Argument, ...]
 DEFAULT_ADDRESS = "localhost:6379"
 FIRST_RETRY_SECONDS = 0.05
+SOON_SECONDS = 0.002
 
 # Everything that a lost or slow server raises, whichever layer notices.
 CONNECTION_ERRORS = (RedisError, OSError, asyncio.TimeoutError)
@@ -109,6 +110,7 @@ class RedisPool:
         self._waiting: list[tuple[Command, asyncio.Future[Any]]] = []
         self._flushes: set[asyncio.Task[None]] = set()
         self._scheduled = False
+        self._soon: asyncio.TimerHandle | None = None
 
     def execute(self, *command: Argument) -> asyncio.Future[Any]:
         """Queues `command` for this turn's pipeline. The future gives its reply or raises what Redis raised.
@@ -120,6 +122,14 @@ class RedisPool:
         if not self._scheduled and len(self._flushes) < self.config.pool_size:
             self._scheduled = True
             self._loop.call_soon(self._flush)
+        return future
+
+    def execute_soon(self, *command: Argument) -> asyncio.Future[Any]:
+        """The same for what nobody waits for: goes with the next pipeline, or in `SOON_SECONDS` with one of its own."""
+        future: asyncio.Future[Any] = self._loop.create_future()
+        self._waiting.append((command, future))
+        if not self._scheduled and self._soon is None:
+            self._soon = self._loop.call_later(SOON_SECONDS, self._flush)
         return future
 
     async def get_many(self, keys: Sequence[str]) -> list[bytes | None]:
@@ -152,12 +162,16 @@ class RedisPool:
 
     async def aclose(self) -> None:
         """Lets what is on its way arrive, then disconnects."""
+        self._flush()
         while self._flushes or self._waiting:
             await (asyncio.wait(self._flushes) if self._flushes else asyncio.sleep(0))
         await self._transport.aclose()
 
     def _flush(self) -> None:
         self._scheduled = False
+        if self._soon is not None:
+            self._soon.cancel()
+            self._soon = None
         if not self._waiting:
             return
         batch, self._waiting = self._waiting, []

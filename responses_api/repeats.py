@@ -7,7 +7,7 @@ would still give the same entry.
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import msgspec
 from msgspec import Raw
@@ -49,6 +49,9 @@ class Repeat:
     input: bytes
     is_stored: bool
     row: IndexEntry
+    headers: list[Header] = field(default_factory=list)
+    headers_until: float = 0.0
+    """They tell the age in seconds, and are the same for as long."""
 
 
 class Repeats:
@@ -66,7 +69,10 @@ class Repeats:
     def find(self, project: str, body: bytes, controls: Controls) -> Repeat | None:
         """What is known of the same body with the same headers, if it is still a hit."""
         repeat = self._known.get((project, body))
-        if repeat is None or self._cache is None or repeat.controls != controls:
+        if repeat is None or self._cache is None:
+            return None
+        # The same headers are the same object, as long as they are remembered.
+        if repeat.controls is not controls and repeat.controls != controls:
             return None
         found = self._cache.recall(repeat.question, project, controls)
         return repeat if found is not None and found.entry is repeat.entry else None
@@ -127,5 +133,10 @@ class Repeats:
         return with_head(response_id, created_at, repeat.client_tail.replace(repeat.digits, digits))
 
     def headers(self, repeat: Repeat) -> list[Header]:
-        entry = repeat.entry
-        return given_headers(_HIT, time.time() - entry.created_at, entry.ttl, entry.id, repeat.controls.ignored)
+        now = time.time()
+        if now >= repeat.headers_until:
+            entry = repeat.entry
+            age = now - entry.created_at
+            repeat.headers = given_headers(_HIT, age, entry.ttl, entry.id, repeat.controls.ignored)
+            repeat.headers_until = now + 1 - age % 1
+        return repeat.headers

@@ -29,6 +29,7 @@ HEADERS = tuple(
         "x-bf-cache-threshold",
     )
 )
+_NAMES = frozenset(HEADERS)
 MAX_NAMESPACE_CHARS = 256
 MAX_TAGS = 16
 _TAG = re.compile(r"[!-+\--~]{1,64}\Z")
@@ -62,9 +63,9 @@ NONE = Controls()
 
 def read_controls(headers: Mapping[bytes, bytes]) -> Controls:
     """Of a request's headers, by lower-case name."""
-    if not any(name in headers for name in HEADERS):
+    if _NAMES.isdisjoint(headers):
         return NONE
-    return _read(tuple(headers.get(name) for name in HEADERS))
+    return _read(tuple(map(headers.get, HEADERS)))
 
 
 @lru_cache(maxsize=1024)

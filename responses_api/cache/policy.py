@@ -75,11 +75,11 @@ def judge(age: float, ttl: float, controls: Controls) -> Judgement:
         return Judgement(Verdict.HIT, "fresh")
     if staleness < 0:
         return Judgement(Verdict.MISS, "min-fresh")
-    if staleness <= controls.max_stale:
+    if controls.max_stale and staleness <= controls.max_stale:
         return Judgement(Verdict.STALE, "max-stale")
-    if staleness <= controls.stale_while_revalidate:
+    if controls.stale_while_revalidate and staleness <= controls.stale_while_revalidate:
         return Judgement(Verdict.STALE, "stale-while-revalidate", revalidates=True)
-    return Judgement(Verdict.MISS, "expired", is_fallback=staleness <= controls.stale_if_error)
+    return Judgement(Verdict.MISS, "expired", is_fallback=0 < controls.stale_if_error >= staleness)
 
 
 def _says_something(item: dict[str, object]) -> bool:

@@ -58,6 +58,7 @@ redis.call('HSET', KEYS[2], 'state', 'failed')
 redis.call('PEXPIRE', KEYS[2], ARGV[2])
 return 1
 """
+_ABANDON = f"{_OURS}\nreturn redis.call('DEL', KEYS[2])"
 # ARGV: token, log's life, number of the piece, the piece.
 _TELL = f"""{_OURS}
 local last = redis.call('XREVRANGE', KEYS[3], '+', '-', 'COUNT', 1)
@@ -116,6 +117,10 @@ class Flights:
     def fail(self, digest: str, token: str) -> asyncio.Future[Any]:
         """Whoever follows asks on its own account."""
         return self._script(_FAIL, digest, token, FAILED_MS)
+
+    def abandon(self, digest: str, token: str) -> asyncio.Future[Any]:
+        """As if nobody had asked. Works also where Redis has no room for anything."""
+        return self._script(_ABANDON, digest, token)
 
     def tell(self, digest: str, token: str, number: int, piece: bytes) -> asyncio.Future[Any]:
         """The next piece of a stream, numbered from 1."""

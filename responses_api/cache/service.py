@@ -22,7 +22,7 @@ from responses_api.cache import policy
 from responses_api.cache.controls import Controls
 from responses_api.cache.entry import Entry, Recording, names_of
 from responses_api.cache.epochs import Epochs
-from responses_api.cache.filing_queue import File, Filing, FilingQueue
+from responses_api.cache.filing_queue import File, FilingQueue
 from responses_api.cache.flight import Flight
 from responses_api.cache.flights import LEASE_MS, Flights, Seen, Sight, seen_in
 from responses_api.cache.key import Question
@@ -236,7 +236,7 @@ class ResponseCache:
             self.end(flight, None)
             return
         landing = self.flights.land(flight.question.digest, flight.token, entries.encode_plain(entry))
-        landing.add_done_callback(partial(self._landed, (project, entry.digest)))
+        landing.add_done_callback(partial(self._landed, flight, project))
         self.end(flight, entry)
 
     def end(self, flight: Flight, entry: Entry | None) -> None:
@@ -249,13 +249,14 @@ class ResponseCache:
         if entry is None:
             self._aside(self.flights.fail(flight.question.digest, flight.token))
 
-    def _landed(self, filing: Filing, reply: asyncio.Future[object]) -> None:
+    def _landed(self, flight: Flight, project: str, reply: asyncio.Future[object]) -> None:
         if reply.cancelled() or reply.exception() is not None:
             metrics.CACHE_WRITES.labels("not landed").inc()
+            self._aside(self.flights.abandon(flight.question.digest, flight.token))
         elif not reply.result():
             metrics.CACHE_WRITES.labels("purged meanwhile").inc()
         else:
-            self._filing.add(filing)
+            self._filing.add((project, flight.question.digest))
 
     async def _renew(self) -> None:
         """Keeps the leases of all that fly; learns who is followed from elsewhere."""

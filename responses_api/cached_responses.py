@@ -81,7 +81,7 @@ class CachedResponses:
     async def begin(self, request: CreateRequest, body: bytes, context: RequestContext, controls: Controls) -> Create:
         """What can be refused before anyone is asked is refused. Raises `ApiError`."""
         run = await self.engine.prepare(request, context)
-        reason = self._bypass_reason(request, controls)
+        reason = self.bypass_reason(request, controls)
         create = Create(run, controls, body, _bypass(reason or ""))
         if reason is None:
             try:
@@ -154,7 +154,8 @@ class CachedResponses:
         self._note(create)
         return create.follows
 
-    def _bypass_reason(self, request: CreateRequest, controls: Controls) -> str | None:
+    def bypass_reason(self, request: CreateRequest, controls: Controls) -> str | None:
+        """Why the cache has nothing to do with it; None: it has."""
         if self._cache is None:
             return "no redis"
         return policy.bypass_reason(self._cache.config, controls) or policy.unfit_request(request)
@@ -179,6 +180,10 @@ class CachedResponses:
         judgement = create.found.judgement
         create.run.verdict, create.run.verdict_reason = judgement.verdict.value, judgement.reason
         metrics.of(metrics.CACHE_VERDICTS, judgement.verdict.value, judgement.reason).inc()
+        if create.question is not None:
+            self.cache.counts.note(
+                create.run.context.project, create.run.request.model, judgement.verdict.value, create.given
+            )
 
     # -- answering -----------------------------------------------------------------------------------------------
 
@@ -196,7 +201,6 @@ class CachedResponses:
 
     async def replay(self, create: Create, entry: Entry) -> bytes:
         """The response as JSON, of what was answered before. Raises `ApiError`."""
-        self.cache.used(entry)
         return await self.engine.replay(create.run, outcome_of(entry.recording, create.run.response.id))
 
     @contextmanager

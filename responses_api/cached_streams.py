@@ -70,7 +70,6 @@ async def _led(cached: CachedResponses, create: Create) -> AsyncIterator[bytes]:
 
 async def _replayed(cached: CachedResponses, create: Create, entry: Entry) -> AsyncIterator[bytes]:
     run, recording = create.run, entry.recording
-    cached.cache.used(entry)
     with cached.engine.following(run):
         yield _beginning(run)
         if recording.frames and not run.request.wants_obfuscation:

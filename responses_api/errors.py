@@ -139,6 +139,11 @@ class ItemNotFound(NotFound):
         )
 
 
+class CacheEntryNotFound(NotFound):
+    def __init__(self, entry_id: str) -> None:
+        super().__init__(f"Cache entry with id '{_short(entry_id)}' not found.")
+
+
 class MethodNotAllowed(ApiError):
     status = 405
     type = "invalid_request_error"

@@ -102,7 +102,7 @@ class Repeats:
         response_id, now = new_id("resp"), time.time()
         digits, created_at = digits_of(response_id).encode(), int(now)
         if self._cache is not None:
-            self._cache.used(repeat.entry)
+            self._cache.counts.note(context.project, repeat.row.model, "hit", repeat.entry)
         metrics.of(metrics.CACHE_VERDICTS, "hit", "fresh").inc()
         milliseconds = (time.perf_counter() - context.received) * 1000
         self._index.add(

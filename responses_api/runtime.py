@@ -12,6 +12,7 @@ from responses_api.backends.tokenizer import Tokenizer
 from responses_api.background import BackgroundRuns, Enqueue
 from responses_api.cache.filing_queue import File
 from responses_api.cache.service import ResponseCache
+from responses_api.cache_control import CacheControl
 from responses_api.cached_responses import CachedResponses
 from responses_api.compaction import Compactor
 from responses_api.config.schema import RouterConfig
@@ -81,6 +82,7 @@ class Runtime:
         )
         self.cache = ResponseCache(config, self.pool, file) if self.pool is not None else None
         self.cached = CachedResponses(self.engine, self.registry, self.cache)
+        self.cache_control = CacheControl(self.cached, self.cache)
         self.repeats = Repeats(self.cache, self.stored, self.index, self.accounting)
         self.passthrough = Passthrough(self.registry, self.client, self.index, self.accounting)
         self.tokenizer = Tokenizer()

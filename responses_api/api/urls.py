@@ -4,6 +4,13 @@ from __future__ import annotations
 
 from django.urls import path
 
+from responses_api.api.cache import (
+    CacheEntryView,
+    CacheExplainView,
+    CacheKeyView,
+    CachePurgeView,
+    CacheStatsView,
+)
 from responses_api.api.chat import ChatCompletionsView, CompletionsView, EmbeddingsView
 from responses_api.api.conversations import (
     ConversationItemsView,
@@ -34,6 +41,11 @@ urlpatterns = [
     path("v1/chat/completions", ChatCompletionsView.as_view(), name="chat_completions"),
     path("v1/completions", CompletionsView.as_view(), name="completions"),
     path("v1/embeddings", EmbeddingsView.as_view(), name="embeddings"),
+    path("v1/cache/entries/<str:entry_id>", CacheEntryView.as_view(), name="cache_entry"),
+    path("v1/cache/keys/<str:namespace>", CacheKeyView.as_view(), name="cache_key"),
+    path("v1/cache/purge", CachePurgeView.as_view(), name="cache_purge"),
+    path("v1/cache/stats", CacheStatsView.as_view(), name="cache_stats"),
+    path("v1/cache/explain", CacheExplainView.as_view(), name="cache_explain"),
     path("v1/models", ModelsView.as_view(), name="models"),
     path("v1/models/<path:model_id>", ModelView.as_view(), name="model"),
     path("healthz", HealthView.as_view(), name="healthz"),

@@ -26,7 +26,8 @@ class Epochs:
         self._pool = pool
         self._prefix = prefix
         self._on_purge = on_purge
-        self._generation: int | None = None
+        self.generation = -1
+        """How many purges there had been when Redis was last asked."""
         self._asked_at = 0.0
         self._known: dict[str, Mapping[str, int]] = {}
         self._refreshing: asyncio.Task[None] | None = None
@@ -34,7 +35,7 @@ class Epochs:
     @property
     def holds(self) -> bool:
         """May what is known still be gone by?"""
-        return self._generation is not None and time.monotonic() - self._asked_at < LEASE_SECONDS
+        return self.generation >= 0 and time.monotonic() - self._asked_at < LEASE_SECONDS
 
     def known(self, project: str) -> Mapping[str, int] | None:
         """The project's counters, where they are known and hold; asks anew in good time."""
@@ -65,16 +66,16 @@ class Epochs:
     async def _refresh(self) -> None:
         asked_at = time.monotonic()
         generation = int(await self._pool.execute("GET", generation_key(self._prefix)) or 0)
-        if generation != self._generation:
-            self._generation = generation
+        if generation != self.generation:
+            self.generation = generation
             self._known.clear()
             self._on_purge()
         self._asked_at = asked_at
 
     async def _read(self, project: str) -> None:
-        generation = self._generation
+        generation = self.generation
         counters = _to_counters(await self._pool.execute("HGETALL", epochs_key(self._prefix, project)))
-        if generation == self._generation:
+        if generation == self.generation:
             if len(self._known) >= KNOWN_PROJECTS:
                 self._known.clear()
             self._known[project] = counters

@@ -13,6 +13,7 @@ from responses_api import metrics
 from responses_api.cache import entry as entries
 from responses_api.cache.entry import Entry
 from responses_api.cache.filing_queue import Filing
+from responses_api.cache.invalidation import STRIKE
 from responses_api.cache.layout import (
     deadlines_key,
     entry_key,
@@ -47,19 +48,6 @@ while total > tonumber(ARGV[5]) do
   gone[#gone + 1] = oldest[1]
 end
 return gone
-"""
-# KEYS as above. ARGV: digests to strike out.
-_STRIKE = """
-for _, digest in ipairs(ARGV) do
-  local size = redis.call('HGET', KEYS[1], digest)
-  if size then
-    redis.call('HDEL', KEYS[1], digest)
-    redis.call('HINCRBY', KEYS[1], 'total', -size)
-  end
-  redis.call('ZREM', KEYS[2], digest)
-  redis.call('ZREM', KEYS[3], digest)
-end
-return 1
 """
 
 
@@ -105,7 +93,7 @@ def _file(client: Any, config: RouterConfig, entry: Entry, value: bytes) -> None
 def strike(client: Any, prefix: str, project: str, digests: Iterable[str | bytes]) -> None:
     """Takes entries out of a project's books."""
     books = _books(prefix, project)
-    client.eval(_STRIKE, len(books), *books, *digests)
+    client.eval(STRIKE, len(books), *books, *digests)
 
 
 def sweep(client: Any, config: RouterConfig, now: float) -> int:

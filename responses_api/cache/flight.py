@@ -17,13 +17,14 @@ class Flight:
     """`pieces` are frames of a stream as they were told; `news` is set whenever there is something to see."""
 
     def __init__(
-        self, question: Question, token: str, controls: Controls, epochs: Mapping[str, int], *, is_recorded: bool = True
+        self, question: Question, token: str, controls: Controls, epochs: Mapping[str, int], generation: int
     ) -> None:
         self.question = question
         self.token = token
         self.controls = controls
         self.epochs = epochs
-        self.is_recorded = is_recorded
+        self.generation = generation
+        self.is_recorded = True
         self.followers = 0
         self.followed_elsewhere = False
         self.pieces: list[bytes] = []

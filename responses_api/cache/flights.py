@@ -24,21 +24,22 @@ UNFILED_MS = 60_000
 FAILED_MS = 2000
 LOG_MS = 120_000
 
-# KEYS: entry, flight. ARGV: token, lease, look at the entry?
+# KEYS: entry, flight, log. ARGV: token, lease, look at the entry?, generation
 _LOOK = """
-local f = redis.call('HMGET', KEYS[2], 'state', 'token', 'answer')
+local f = redis.call('HMGET', KEYS[2], 'state', 'token', 'answer', 'generation')
 if ARGV[3] == '1' then
   if f[1] == 'done' then return {'answer', f[3]} end
   local entry = redis.call('GET', KEYS[1])
   if entry then return {'answer', entry} end
 end
-if f[1] == 'flying' and f[2] ~= ARGV[1] then
+-- One that began before a purge is not for those who come after it.
+if f[1] == 'flying' and f[2] ~= ARGV[1] and f[4] == ARGV[4] then
   redis.call('HSET', KEYS[2], 'followed', 1)
   return {'flying', f[2]}
 end
 if ARGV[1] == '' then return {'none'} end
 redis.call('DEL', KEYS[2], KEYS[3])
-redis.call('HSET', KEYS[2], 'state', 'flying', 'token', ARGV[1])
+redis.call('HSET', KEYS[2], 'state', 'flying', 'token', ARGV[1], 'generation', ARGV[4])
 redis.call('PEXPIRE', KEYS[2], ARGV[2])
 return {'lead'}
 """
@@ -102,9 +103,9 @@ class Flights:
         self._pool = pool
         self._prefix = prefix
 
-    def look(self, digest: str, token: str, *, at_entry: bool = True) -> asyncio.Future[Any]:
+    def look(self, digest: str, token: str, generation: int, *, at_entry: bool = True) -> asyncio.Future[Any]:
         """What there is (`seen_in` reads it); where there is nothing, `token` leads from now on, unless it is empty."""
-        return self._script(_LOOK, digest, token, LEASE_MS, "1" if at_entry else "0")
+        return self._script(_LOOK, digest, token, LEASE_MS, "1" if at_entry else "0", generation)
 
     async def renew(self, digest: str, token: str) -> int:
         """0: the flight is another's by now; 1: nobody else is interested; 2: somebody is."""

@@ -20,11 +20,13 @@ from responses_api.breaker import Breaker
 from responses_api.cache import entry as entries
 from responses_api.cache import policy
 from responses_api.cache.controls import Controls
+from responses_api.cache.counts import Counts
 from responses_api.cache.entry import Entry, Recording, names_of
 from responses_api.cache.epochs import Epochs
 from responses_api.cache.filing_queue import File, FilingQueue
 from responses_api.cache.flight import Flight
 from responses_api.cache.flights import LEASE_MS, Flights, Seen, Sight, seen_in
+from responses_api.cache.invalidation import Invalidation
 from responses_api.cache.key import Question
 from responses_api.cache.layout import prefix_of
 from responses_api.cache.memory import BoundedMemory
@@ -76,6 +78,8 @@ class ResponseCache:
         self.memory: BoundedMemory[str, Entry] = BoundedMemory(self.config.memory_bytes)
         self.epochs = Epochs(pool, self.prefix, self.memory.clear)
         self.flights = Flights(pool, self.prefix)
+        self.invalidation = Invalidation(pool, self.prefix, self.flights)
+        self.counts = Counts(pool, self.prefix)
         self._filing = FilingQueue(file)
         self._flying: dict[str, Flight] = {}
         self._breaker = Breaker(FAILURES, PAUSE_SECONDS)
@@ -89,6 +93,7 @@ class ResponseCache:
         for flight in list(self._flying.values()):
             self.end(flight, None)
         await self._filing.aclose()
+        self.counts.flush()
         self._patience.close()
 
     # -- looking -------------------------------------------------------------------------------------------------
@@ -111,7 +116,7 @@ class ResponseCache:
         if (found := self.recall(question, project, controls)) is not None:
             return found
         flying = self._flying.get(question.digest)
-        if flying is not None and not controls.no_cache and not controls.only_if_cached:
+        if flying is not None and not (controls.no_cache or controls.only_if_cached) and self._is_current(flying):
             return Found(Judgement(Verdict.COLLAPSED, "in flight"), follow=flying)
         if not self._breaker.allows(time.monotonic()):
             return _without("cache unavailable")
@@ -132,15 +137,21 @@ class ResponseCache:
         self._breaker.succeeded()
         return found
 
+    def _is_current(self, flight: Flight) -> bool:
+        """Has nothing been purged since it began, as far as is known?"""
+        return self.epochs.holds and flight.generation == self.epochs.generation
+
     def _forget_lead(self, question: Question, token: str) -> None:
         """Redis may have heard of us: nobody is to wait for a leader that gave up."""
         self._aside(self.flights.fail(question.digest, token))
 
     async def _look(self, question: Question, project: str, controls: Controls, token: str) -> Found:
         token = "" if controls.only_if_cached else token
-        looking = self.flights.look(question.digest, token, at_entry=not controls.no_cache)
-        epochs = self.epochs.known(project) or await self.epochs.of(project)
-        seen = seen_in(await looking)
+        epochs = self.epochs.known(project)
+        if epochs is None:
+            epochs = await self.epochs.of(project)
+        generation = self.epochs.generation
+        seen = seen_in(await self.flights.look(question.digest, token, generation, at_entry=not controls.no_cache))
         miss, fallback = Judgement(Verdict.MISS, "no-cache" if controls.no_cache else "unknown"), None
         if seen.sight is Sight.ANSWER:
             entry, reason = self._read(seen.value, question, project)
@@ -154,7 +165,7 @@ class ResponseCache:
                     self.memory.put(entry.digest, entry, entry.size)
                     return Found(judgement, entry)
                 miss, fallback = judgement, entry if judgement.is_fallback else None
-            seen = seen_in(await self.flights.look(question.digest, token, at_entry=False))
+            seen = seen_in(await self.flights.look(question.digest, token, generation, at_entry=False))
         return self._miss(question, token, controls, epochs, seen, Found(miss, fallback))
 
     def _miss(
@@ -167,7 +178,7 @@ class ResponseCache:
         found: Found,
     ) -> Found:
         if seen.sight is Sight.LEAD:
-            found.lead = self._lead(Flight(question, token, controls, epochs))
+            found.lead = self._lead(Flight(question, token, controls, epochs, self.epochs.generation))
         elif seen.sight is Sight.FLYING and not controls.no_cache and not controls.only_if_cached:
             return Found(
                 Judgement(Verdict.COLLAPSED, "in flight"),
@@ -187,9 +198,6 @@ class ResponseCache:
             metrics.CACHE_FAULTS.labels("collision").inc()
             return None, "collision"
         return entry, ""
-
-    def used(self, entry: Entry) -> None:
-        """An entry has answered once more."""
 
     # -- leading -------------------------------------------------------------------------------------------------
 

@@ -134,7 +134,7 @@ def test_a_leader_that_dies_is_followed_by_another(
     digest = http.post("/responses", json=BODY).headers["x-cache-entry"].removeprefix("cache_")
     key = flight_key("sr:cache:", digest)
     client.delete(key)
-    client.hset(key, mapping={"state": "flying", "token": "f" * 24})
+    client.hset(key, mapping={"state": "flying", "token": "f" * 24, "generation": "0"})
     client.pexpire(key, 700)
     seconds, verdict = _ask_same(http)
     assert verdict == "MISS"

@@ -15,6 +15,11 @@ def test_the_document_is_valid_and_covers_the_api(client: Client) -> None:
     validate_schema(document)
     assert document["openapi"].startswith("3.1")
     assert set(document["paths"]) == {
+        "/v1/cache/entries/{entry_id}",
+        "/v1/cache/keys/{namespace}",
+        "/v1/cache/purge",
+        "/v1/cache/stats",
+        "/v1/cache/explain",
         "/v1/responses",
         "/v1/responses/{response_id}",
         "/v1/responses/{response_id}/input_items",

@@ -1,0 +1,130 @@
+"""Purging: one entry, a namespace, tags, a model, or all of a project's.
+
+What is purged is out of use everywhere when the call returns (`Epochs`); its bytes are removed afterwards, as far as
+the project's books list them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+
+from responses_api.cache import entry as entries
+from responses_api.cache.entry import ALL, Entry
+from responses_api.cache.epochs import purge
+from responses_api.cache.flights import Flights
+from responses_api.cache.layout import deadlines_key, entry_key, flight_key, sizes_key, used_key
+from responses_api.redis_pool import RedisPool
+from responses_api.redis_scripts import run_script
+
+BATCH = 200
+# KEYS: sizes, used, deadlines. ARGV: digests to strike out.
+STRIKE = """
+for _, digest in ipairs(ARGV) do
+  local size = redis.call('HGET', KEYS[1], digest)
+  if size then
+    redis.call('HDEL', KEYS[1], digest)
+    redis.call('HINCRBY', KEYS[1], 'total', -size)
+  end
+  redis.call('ZREM', KEYS[2], digest)
+  redis.call('ZREM', KEYS[3], digest)
+end
+return 1
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Purged:
+    """How many entries there were, and their bytes in Redis."""
+
+    entries: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What is to go: `epochs` are raised, `matches` says which entries that concerns."""
+
+    epochs: tuple[str, ...]
+    matches: Callable[[Entry], bool]
+
+    @classmethod
+    def everything(cls) -> Target:
+        return cls((ALL,), lambda entry: True)
+
+    @classmethod
+    def namespace(cls, name: str) -> Target:
+        return cls((f"namespace:{name}",), lambda entry: entry.namespace == name)
+
+    @classmethod
+    def model(cls, name: str) -> Target:
+        return cls((f"model:{name}",), lambda entry: entry.model == name)
+
+    @classmethod
+    def tags(cls, names: tuple[str, ...]) -> Target:
+        return cls(tuple(f"tag:{name}" for name in names), lambda entry: not set(names).isdisjoint(entry.tags))
+
+
+class Invalidation:
+    """One per event loop. Each method raises what Redis raises."""
+
+    def __init__(self, pool: RedisPool, prefix: str, flights: Flights) -> None:
+        self._pool = pool
+        self._prefix = prefix
+        self._flights = flights
+
+    async def purge(self, project: str, target: Target, *, dry_run: bool = False) -> Purged:
+        """With `dry_run` nothing goes; the figures are the same."""
+        if not dry_run:
+            await purge(self._pool, self._prefix, project, target.epochs)
+        number = size = 0
+        async for found in self._listed(project):
+            matching = [(digest, length) for digest, length, entry in found if entry and target.matches(entry)]
+            number += len(matching)
+            size += sum(length for _, length in matching)
+            if matching and not dry_run:
+                await self._remove(project, [digest for digest, _ in matching])
+        return Purged(number, size)
+
+    async def remove(self, project: str, digest: str) -> bool:
+        """One entry, filed or not; False where the project has no such entry."""
+        entry = await self.read(digest)
+        if entry is None or entry.project != project:
+            return False
+        await self._remove(project, [digest])
+        # Other processes may have it in memory.
+        await purge(self._pool, self._prefix, project, ())
+        return True
+
+    async def read(self, digest: str) -> Entry | None:
+        """The entry as the next request would find it."""
+        filed = self._pool.execute("GET", entry_key(self._prefix, digest))
+        waiting = self._pool.execute("HGET", flight_key(self._prefix, digest), "answer")
+        return entries.decode(await waiting or await filed or b"")
+
+    async def recent(self, project: str, count: int) -> list[Entry]:
+        """The entries that were used last."""
+        digests = await self._pool.execute("ZREVRANGE", used_key(self._prefix, project), 0, count - 1)
+        values = await self._pool.get_many([entry_key(self._prefix, each.decode()) for each in digests])
+        return [entry for value in values if value and (entry := entries.decode(value)) is not None]
+
+    async def _listed(self, project: str) -> AsyncIterator[list[tuple[str, int, Entry | None]]]:
+        """All entries in the project's books, in batches."""
+        key, cursor = sizes_key(self._prefix, project), b"0"
+        while True:
+            cursor, pairs = await self._pool.execute("HSCAN", key, cursor, "COUNT", BATCH)
+            sizes = {name.decode(): int(size) for name, size in zip(pairs[::2], pairs[1::2], strict=True)}
+            sizes.pop("total", None)
+            values = await self._pool.get_many([entry_key(self._prefix, digest) for digest in sizes])
+            yield [
+                (digest, size, entries.decode(value) if value else None)
+                for (digest, size), value in zip(sizes.items(), values, strict=True)
+            ]
+            if int(cursor) == 0:
+                return
+
+    async def _remove(self, project: str, digests: list[str]) -> None:
+        for digest in digests:
+            await self._flights.forget(digest)
+        books = [make(self._prefix, project) for make in (sizes_key, used_key, deadlines_key)]
+        await run_script(self._pool, STRIKE, books, *digests)

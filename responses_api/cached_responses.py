@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import aclosing, contextmanager
 from dataclasses import dataclass, replace
@@ -15,9 +14,9 @@ from responses_api import metrics
 from responses_api.backends.registry import Registry
 from responses_api.cache import policy
 from responses_api.cache.controls import Controls
-from responses_api.cache.entry import Entry, Recording, entry_id
+from responses_api.cache.entry import Entry, Recording
 from responses_api.cache.flight import Flight
-from responses_api.cache.headers import Header, asked_headers, given_headers
+from responses_api.cache.headers import Header, asked_headers
 from responses_api.cache.key import NotComparableError, Question, Scope, plain, question_of
 from responses_api.cache.policy import Judgement, Verdict
 from responses_api.cache.replay import digits_of, outcome_of
@@ -32,7 +31,6 @@ log = structlog.get_logger(__name__)
 MAX_LOOKS = 3
 """How often a request whose leader was lost looks again before it asks on its own."""
 MAX_MODELS = 1000
-GIVEN = (Verdict.HIT, Verdict.STALE)
 
 
 @dataclass(slots=True)
@@ -53,19 +51,11 @@ class Create:
     @property
     def given(self) -> Entry | None:
         """The entry that answers it, if one does."""
-        return self.found.entry if self.found.judgement.verdict in GIVEN else None
+        return self.found.given
 
     def headers(self) -> Sequence[Header]:
         """What the cache did, as far as it is known by now."""
-        judgement, entry, lead = self.found.judgement, self.found.entry, self.found.lead
-        ignored = self.controls.ignored
-        if entry is not None and judgement.verdict in (*GIVEN, Verdict.COLLAPSED):
-            if judgement.verdict is Verdict.COLLAPSED:
-                return [*asked_headers(judgement, False, ignored), (b"x-cache-entry", entry.id.encode())]
-            return given_headers(judgement, time.time() - entry.created_at, entry.ttl, entry.id, ignored)
-        if lead is None or (lead.is_over and lead.entry is None):
-            return asked_headers(judgement, False, ignored)
-        return [*asked_headers(judgement, True, ignored), (b"x-cache-entry", entry_id(lead.question.digest).encode())]
+        return self.found.headers(self.controls)
 
 
 class CachedResponses:

@@ -119,6 +119,7 @@ async def _followed(cached: CachedResponses, create: Create) -> AsyncIterator[by
     run, leader = create.run, create.found.follow.token.encode()
     own = replay.digits_of(run.response.id).encode()
     told: list[bytes] = []
+    expired, create.found.entry = create.found.entry, None
     following = cached.cache.follow(create.found.follow)
     async with aclosing(following):  # type: ignore[type-var]
         async for piece in following:
@@ -138,6 +139,8 @@ async def _followed(cached: CachedResponses, create: Create) -> AsyncIterator[by
     elif entry is not None:
         async for frames in _replayed(cached, create, entry):
             yield frames
+    else:
+        create.found.entry = expired
 
 
 def _beginning(run: Run) -> bytes:

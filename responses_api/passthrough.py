@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
@@ -17,6 +17,7 @@ from responses_api.accounting import Accounting
 from responses_api.backends import select
 from responses_api.backends.client import BackendClient
 from responses_api.backends.registry import Endpoint, Registry
+from responses_api.cache.entry import Recording
 from responses_api.errors import ApiError, MissingParameter
 from responses_api.index_entry import IndexEntry
 from responses_api.index_writer import IndexWriter
@@ -31,6 +32,7 @@ PATHS: dict[PassedApi, str] = {
     "completions": "/completions",
     "embeddings": "/embeddings",
 }
+_DONE = b"[DONE]"
 _HAS_USAGE = (b'"usage":{', b'"usage": {')
 
 
@@ -71,6 +73,16 @@ class Passage:
     answer_bytes: int = 0
     is_told: bool = False
     """Has the index been told how it ended?"""
+    asked: bytes = b""
+    """The body as its client sent it."""
+    wants_usage: bool = False
+    """Does the client of a stream want its usage?"""
+    raw_usage: dict[str, Any] | None = None
+    witness: Callable[[bytes], None] | None = None
+    """Hears of each chunk that says something."""
+    verdict: str = "bypass"
+    """The cache's, and why."""
+    verdict_reason: str = ""
 
 
 class Passthrough:
@@ -88,12 +100,24 @@ class Passthrough:
         if not head.model:
             raise MissingParameter("model")
         endpoint = select.choose(self._registry.endpoints_for(head.model), random.random())  # noqa: S311
+        asked = body
         streams = bool(head.stream) and api != "embeddings"
         # The index wants to know what a stream used, also where its client does not.
         hides_usage = streams and head.stream_options is None
         if hides_usage:
             body = b'{"stream_options":{"include_usage":true},' + body.lstrip()[1:]
-        return Passage(api, head.model, streams, endpoint, body, hides_usage, context)
+        wants_usage = bool((head.stream_options or {}).get("include_usage"))
+        passage = Passage(api, head.model, streams, endpoint, body, hides_usage, context)
+        passage.asked, passage.wants_usage = asked, wants_usage
+        return passage
+
+    def note_given(self, passage: Passage, recording: Recording, answer_bytes: int) -> None:
+        """The index hears of an answer that was given again."""
+        now = time.perf_counter()
+        passage.called_at = passage.answered_at = now
+        passage.first_token_at = now if passage.streams else None
+        passage.answer_bytes = answer_bytes
+        self._tell(passage, "completed", "", recording)
 
     async def complete(self, passage: Passage) -> bytes:
         """The backend's answer as it came. Raises `ApiError`."""
@@ -138,7 +162,7 @@ class Passthrough:
             if not passage.is_told:
                 self._tell(passage, status, error_code)
 
-    def _tell(self, passage: Passage, status: str, error_code: str) -> None:
+    def _tell(self, passage: Passage, status: str, error_code: str, given: Recording | None = None) -> None:
         passage.is_told = True
         context, usage, now = passage.context, passage.usage, time.perf_counter()
         created_at = time.time() - (now - context.received)
@@ -154,11 +178,12 @@ class Passthrough:
                 status=status,
                 error_code=error_code,
                 stream=passage.streams,
-                verdict_reason="no cache",
+                verdict=passage.verdict,
+                verdict_reason=passage.verdict_reason,
                 backend=passage.endpoint.name,
-                input_tokens=usage.input_tokens if usage else 0,
+                input_tokens=given.input_tokens if given else usage.input_tokens if usage else 0,
                 cached_tokens=usage.input_tokens_details.cached_tokens if usage else 0,
-                output_tokens=usage.output_tokens if usage else 0,
+                output_tokens=given.output_tokens if given else usage.output_tokens if usage else 0,
                 reasoning_tokens=usage.output_tokens_details.reasoning_tokens if usage else 0,
                 request_bytes=context.request_bytes,
                 response_bytes=passage.answer_bytes,
@@ -167,7 +192,7 @@ class Passthrough:
                 gateway_ms=(now - context.received - (passage.answered_at - passage.called_at)) * 1000,
             )
         )
-        if usage is not None:
+        if usage is not None and given is None:
             metrics.of(metrics.TOKENS, passage.endpoint.name, "input").inc(usage.input_tokens)
             metrics.of(metrics.TOKENS, passage.endpoint.name, "output").inc(usage.output_tokens)
 
@@ -178,7 +203,10 @@ def _frames(passage: Passage, data: list[bytes]) -> bytes:
         passage.first_token_at = time.perf_counter()
     kept = []
     for each in data:
-        if any(mark in each for mark in _HAS_USAGE) and _note_usage(passage, each) and passage.hides_usage:
+        is_usage = any(mark in each for mark in _HAS_USAGE) and _note_usage(passage, each)
+        if passage.witness is not None and not is_usage and each != _DONE:
+            passage.witness(each)
+        if is_usage and passage.hides_usage:
             continue
         kept.append(b"data: %b\n\n" % each)
     frames = b"".join(kept)
@@ -194,4 +222,6 @@ def _note_usage(passage: Passage, answer: bytes) -> bool:
         return False
     if tail.usage is not None:
         passage.usage = tail.usage.to_usage()
+        if passage.witness is not None:
+            passage.raw_usage = msgspec.json.decode(answer)["usage"]
     return tail.choices == [] and tail.usage is not None

@@ -13,6 +13,7 @@ from responses_api.background import BackgroundRuns, Enqueue
 from responses_api.cache.filing_queue import File
 from responses_api.cache.service import ResponseCache
 from responses_api.cache_control import CacheControl
+from responses_api.cached_chat import CachedPassthrough
 from responses_api.cached_responses import CachedResponses
 from responses_api.compaction import Compactor
 from responses_api.config.schema import RouterConfig
@@ -85,6 +86,7 @@ class Runtime:
         self.cache_control = CacheControl(self.cached, self.cache)
         self.repeats = Repeats(self.cache, self.stored, self.index, self.accounting)
         self.passthrough = Passthrough(self.registry, self.client, self.index, self.accounting)
+        self.cached_passthrough = CachedPassthrough(self.passthrough, self.registry, self.cache)
         self.tokenizer = Tokenizer()
         self.windows = Windows(self.engine, Compactor(self.sealed, self.engine.ask), self.tokenizer, self.accounting)
         self.background = BackgroundRuns(
@@ -105,6 +107,7 @@ class Runtime:
 
     async def aclose(self) -> None:
         await self.cached.aclose()
+        await self.cached_passthrough.aclose()
         if self.cache is not None:
             await self.cache.aclose()
         await self.catalog.aclose()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, ClassVar
 
 from drf_spectacular.utils import extend_schema
@@ -9,6 +10,8 @@ from drf_spectacular.utils import extend_schema
 from responses_api.api.base import ApiView
 from responses_api.api.http import Reply, Request, StreamReply
 from responses_api.api.schema import ErrorBody
+from responses_api.cache.controls import read_controls
+from responses_api.cached_chat import Chat
 from responses_api.passthrough import PassedApi
 from responses_api.run import RequestContext
 
@@ -22,12 +25,18 @@ class _PassedView(ApiView):
     async def post(self, request: Request) -> Reply | StreamReply:
         body = request.json_body()
         context = RequestContext(request.project, request.request_id, request.received, len(body))
-        passthrough = request.runtime.passthrough
-        passage = passthrough.prepare(self.api, body, context)
-        headers = [(b"x-router-backend", passage.endpoint.name.encode("latin-1", "replace"))]
-        if passage.streams:
-            return StreamReply(passthrough.stream(passage), lambda: headers)
-        return Reply(await passthrough.complete(passage), extra_headers=headers)
+        cached = request.runtime.cached_passthrough
+        chat = await cached.begin(self.api, body, context, read_controls(request.headers))
+        if chat.question is not None:
+            request.outlives = partial(cached.is_awaited, chat)
+        if chat.passage.streams:
+            return StreamReply(cached.stream(chat), partial(_headers, chat))
+        answer = await cached.complete(chat)
+        return Reply(answer, extra_headers=_headers(chat))
+
+
+def _headers(chat: Chat) -> list[tuple[bytes, bytes]]:
+    return [(b"x-router-backend", chat.passage.endpoint.name.encode("latin-1", "replace")), *chat.headers()]
 
 
 class ChatCompletionsView(_PassedView):

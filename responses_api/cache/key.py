@@ -25,7 +25,8 @@ IRRELEVANT: Mapping[Family, frozenset[str]] = {
         {"metadata", "user", "safety_identifier", "store", "stream", "stream_options", "service_tier", "background"}
     ),
     "chat": frozenset({"metadata", "user", "safety_identifier", "store", "stream", "stream_options", "service_tier"}),
-    "completions": frozenset({"user", "stream", "stream_options"}),
+    # Of these a stream and a document are kept apart.
+    "completions": frozenset({"user"}),
     "embeddings": frozenset({"user"}),
 }
 """What a request says of its client, of how it wants its answer brought, and of what is kept."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -26,6 +26,7 @@ from responses_api.cache.epochs import Epochs
 from responses_api.cache.filing_queue import File, FilingQueue
 from responses_api.cache.flight import Flight
 from responses_api.cache.flights import LEASE_MS, Flights, Seen, Sight, seen_in
+from responses_api.cache.headers import Header, asked_headers, given_headers
 from responses_api.cache.invalidation import Invalidation
 from responses_api.cache.key import Question
 from responses_api.cache.layout import prefix_of
@@ -48,6 +49,9 @@ FIRST_LOOK_SECONDS = 0.01
 LONGEST_LOOK_SECONDS = 0.1
 
 
+GIVEN = (Verdict.HIT, Verdict.STALE)
+
+
 @dataclass(slots=True)
 class Remote:
     """A flight of another process."""
@@ -66,6 +70,24 @@ class Found:
     entry: Entry | None = None
     lead: Flight | None = None
     follow: Flight | Remote | None = None
+
+    @property
+    def given(self) -> Entry | None:
+        """The entry that answers the question by itself, if one does."""
+        return self.entry if self.judgement.verdict in GIVEN else None
+
+    def headers(self, controls: Controls) -> Sequence[Header]:
+        """What the cache did, as far as it is known by now."""
+        judgement, entry, lead = self.judgement, self.entry, self.lead
+        if entry is not None and judgement.verdict in GIVEN:
+            return given_headers(judgement, time.time() - entry.created_at, entry.ttl, entry.id, controls.ignored)
+        is_stored = lead is not None and (not lead.is_over or lead.entry is not None)
+        told = asked_headers(judgement, is_stored, controls.ignored)
+        if entry is not None and judgement.verdict is Verdict.COLLAPSED:
+            return [*told, (b"x-cache-entry", entry.id.encode())]
+        if lead is not None and is_stored:
+            return [*told, (b"x-cache-entry", entries.entry_id(lead.question.digest).encode())]
+        return told
 
 
 class ResponseCache:

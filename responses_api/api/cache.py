@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import unquote
 
 import msgspec
 from drf_spectacular.utils import OpenApiParameter, extend_schema
@@ -41,7 +40,7 @@ class CacheKeyView(ApiView):
     )
     async def delete(self, request: Request, namespace: str) -> Reply:
         control, dry_run = request.runtime.cache_control, read_flag(request, "dry_run")
-        return _reply(await control.purge(request.project, Target.namespace(unquote(namespace)), dry_run=dry_run))
+        return _reply(await control.purge(request.project, Target.namespace(namespace), dry_run=dry_run))
 
 
 class CachePurgeView(ApiView):

@@ -27,6 +27,7 @@ class _PassedView(ApiView):
         context = RequestContext(request.project, request.request_id, request.received, len(body))
         cached = request.runtime.cached_passthrough
         chat = await cached.begin(self.api, body, context, read_controls(request.headers))
+        request.verdict = chat.passage.verdict
         if chat.question is not None:
             request.outlives = partial(cached.is_awaited, chat)
         if chat.passage.streams:

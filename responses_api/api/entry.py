@@ -242,4 +242,5 @@ def _observe(request: Request, route: str, status: int, log: Any) -> None:
         status=status,
         ms=round(seconds * 1000, 2),
         project=request.principal.project if request.principal else None,
+        cache=request.verdict,
     )

@@ -39,6 +39,8 @@ class Request:
         self.received = perf_counter()
         self.request_id = new_id("req")
         self.principal: Principal | None = None
+        self.verdict: str | None = None
+        """The cache's, where it has one."""
         self.outlives: Callable[[], Awaitable[bool]] | None = None
         """Asked when its client has left: do others wait for its answer?"""
 

@@ -43,12 +43,14 @@ class ResponsesView(StatefulView):
         body, runtime, controls = request.json_body(), request.runtime, read_controls(request.headers)
         context = RequestContext(request.project, request.request_id, request.received, len(body))
         if (repeat := runtime.repeats.find(request.project, body, controls)) is not None:
+            request.verdict = "hit"
             return Reply(await runtime.repeats.give(repeat, context), extra_headers=runtime.repeats.headers(repeat))
         create = parse_create_request(body)
         if create.params.background:
             return await _submit(request, create, body, context)
         cached = runtime.cached
         begun = await cached.begin(create, body, context, controls)
+        request.verdict = begun.run.verdict
         if begun.question is not None:
             request.outlives = partial(cached.is_awaited, begun)
         if create.params.stream:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import time
 from concurrent.futures import ThreadPoolExecutor
+from io import StringIO
 from typing import Any
 
 import httpx
 import pytest
+from django.core.management import CommandError, call_command
 
 from responses_api.cache.layout import entry_key, sizes_key
-from responses_api.config.schema import RedisConfig, ResponseCacheConfig
+from responses_api.config.schema import RedisConfig, ResponseCacheConfig, RouterConfig
 from tests.fake_backend import FakeBackend
 
 BODY: dict[str, Any] = {"model": "m", "input": "hi", "store": False}
@@ -168,3 +170,25 @@ class TestBounds:
     def test_what_is_too_large_is_not_kept(self, http: httpx.Client, backend: FakeBackend) -> None:
         backend.script(answer_bytes=30_000, times=2)
         assert [ask(http, text="long") for _ in range(2)] == ["MISS", "MISS"]
+
+
+@pytest.mark.django_db
+def test_the_command_counts_before_it_purges(
+    http: httpx.Client, router_config: RouterConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def run(*arguments: str) -> str:
+        out = StringIO()
+        call_command("purge_cache", *arguments, stdout=out)
+        return out.getvalue()
+
+    monkeypatch.setattr("responses_api.management.commands.purge_cache.router_config", lambda: router_config)
+    ask(http, x_cache_tags="one")
+    ask(http, text="other")
+    time.sleep(0.2)
+    assert run("--all").startswith("2 entries, ")
+    assert run("--tag", "one").startswith("1 entries, ")
+    assert ask(http) == "HIT"
+    assert run("--tag", "one", "--yes").startswith("Purged 1 entries, ")
+    assert (ask(http), ask(http, text="other")) == ("MISS", "HIT")
+    with pytest.raises(CommandError, match="no project named 'nobody'"):
+        run("--all", "--project", "nobody")

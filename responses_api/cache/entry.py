@@ -1,12 +1,13 @@
 """A recorded answer with what proves that it fits, and its bytes in Redis. Pure.
 
-The bytes begin with one that names their version; behind it comes MessagePack under zstandard. What cannot be read,
-whatever the reason, is no entry. Nothing in it is ever executed.
+The bytes begin with one that names their version; behind it comes MessagePack under zstandard, or, until it is filed,
+plain behind its CRC-32. What cannot be read, whatever the reason, is no entry. Nothing in it is ever executed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from zlib import crc32
 
 import msgspec
 import zstandard
@@ -18,6 +19,7 @@ PLAIN = b"\x02"
 MAX_BYTES = 64 * 1024 * 1024
 """Of what is read: a damaged length must not claim all memory."""
 _LEVEL = 3
+_CRC_BYTES = 4
 
 
 class Recording(Struct, array_like=True):
@@ -95,19 +97,22 @@ _decoder = msgspec.msgpack.Decoder(Entry)
 
 
 def encode_plain(entry: Entry) -> bytes:
-    return PLAIN + _encode(entry)
+    packed = _encode(entry)
+    return b"%b%b%b" % (PLAIN, crc32(packed).to_bytes(_CRC_BYTES), packed)
 
 
 def compress(value: bytes) -> bytes:
     """A plain entry's bytes → those that are filed."""
-    return VERSION + zstandard.ZstdCompressor(level=_LEVEL, write_checksum=True).compress(value[1:])
+    packed = value[1 + _CRC_BYTES :]
+    return VERSION + zstandard.ZstdCompressor(level=_LEVEL, write_checksum=True).compress(packed)
 
 
 def decode(value: bytes) -> Entry | None:
     """None for what is no entry, or damaged."""
     try:
         if value[:1] == PLAIN:
-            return _decoder.decode(value[1:])
+            checksum, packed = value[1 : 1 + _CRC_BYTES], value[1 + _CRC_BYTES :]
+            return _decoder.decode(packed) if checksum == crc32(packed).to_bytes(_CRC_BYTES) else None
         if value[:1] == VERSION:
             return _decoder.decode(zstandard.ZstdDecompressor().decompress(value[1:], max_output_size=MAX_BYTES))
     except (msgspec.DecodeError, zstandard.ZstdError, UnicodeError, MemoryError):

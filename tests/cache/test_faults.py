@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import statistics
 import time
 from collections.abc import Iterator
@@ -123,6 +124,28 @@ def test_a_damaged_entry_is_a_miss_and_replaced(http: httpx.Client, own_valkey: 
     client.delete(flight_key("sr:cache:", other))
     client.set(entry_key("sr:cache:", other), good)
     assert http.post("/responses", json={**BODY, "input": "another"}).headers["x-cache"] == "MISS"
+    client.close()
+
+
+def test_flipped_bits_change_no_answer(http: httpx.Client, own_valkey: Valkey, backend: FakeBackend) -> None:
+    client = redis.Redis.from_url(own_valkey.url)
+    first = http.post("/responses", json=BODY)
+    said = first.json()["output_text"]
+    digest = first.headers["x-cache-entry"].removeprefix("cache_")
+    plain = client.hget(flight_key("sr:cache:", digest), "answer")
+    assert plain is not None
+    dice = random.Random(7)
+    for number in range(200):
+        good = plain if number % 2 else entry.compress(plain)
+        place = dice.randrange(len(good))
+        bad = good[:place] + bytes([good[place] ^ 1 << dice.randrange(8)]) + good[place + 1 :]
+        client.delete(flight_key("sr:cache:", digest), entry_key("sr:cache:", digest))
+        if number % 2:
+            client.hset(flight_key("sr:cache:", digest), mapping={"state": "done", "token": "x", "answer": bad})
+        else:
+            client.set(entry_key("sr:cache:", digest), bad)
+        answer = http.post("/responses", json=BODY, headers={"cache-control": f"max-age={1000 + number}"})
+        assert (answer.status_code, answer.json()["output_text"]) == (200, said), (number, place)
     client.close()
 
 

@@ -204,3 +204,24 @@ def test_equal_keys_are_equal_questions_and_the_other_way_round(one: Any, two: A
 
     assert key(one) == key(one)
     assert (key(one) == key(two)) == same(one, two)
+
+
+REQUESTS = st.dictionaries(st.sampled_from(sorted(OTHERS)), st.integers(0, 1))
+
+
+@given(REQUESTS, REQUESTS, st.randoms())
+def test_requests_share_where_all_that_counts_is_the_same(
+    one: dict[str, int], two: dict[str, int], dice: random.Random
+) -> None:
+    def key(chosen: dict[str, int]) -> str:
+        fields = {name: Raw(respelt(OTHERS[name][which], dice).encode()) for name, which in chosen.items()}
+        return question_of("responses", SCOPE, fields).digest
+
+    def counting(chosen: dict[str, int]) -> dict[str, Any]:
+        return {name: OTHERS[name][which] for name, which in chosen.items() if name not in IRRELEVANT["responses"]}
+
+    assert (key(one) == key(two)) == same(counting(one), counting(two))
+    # One thing changed is another question, if it counts.
+    for name, which in one.items():
+        changed = key({**one, name: 1 - which}) != key(one)
+        assert changed == (name not in IRRELEVANT["responses"])

@@ -136,6 +136,21 @@ class Resume:
 
 
 @dataclass(frozen=True, slots=True)
+class Replay:
+    """One client that asks again and again for a stream of 500 tokens that was recorded."""
+
+    name: str
+
+    def measure(self, stage: Stage, seconds: float) -> Figures:
+        server = stage.gateway
+        request = create("long", CACHED, stream=True, store=False)
+        with stage.cost_of(server) as cost:
+            seen = turns.repeat_stream(server.port, request, seconds)
+        p50_ms, p99_ms = (percentile(seen.latencies_ms, share) for share in (0.5, 0.99))
+        return Figures("replay 500 tokens", seen.requests, cost, p50_ms, p99_ms, server.rss_mib())
+
+
+@dataclass(frozen=True, slots=True)
 class BackgroundRuns:
     """`BACKGROUND_RUNS` submitted at once; the cost is the worker's, which shares its core with the gateway."""
 
@@ -226,6 +241,7 @@ ROWS: tuple[Row, ...] = (
     Requests(
         "miss", "distinct prompts, misses", _gateway, lambda _: create("answers", CACHED, input=ANOTHER, store=False)
     ),
+    Replay("replay"),
     Requests("follow-up", f"turn {CHAIN_TURNS + 1} of a chain", _gateway, _follow_up),
     ConcurrentStreams("streams-170", 170),
     ConcurrentStreams("streams-300", 300),

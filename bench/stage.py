@@ -21,6 +21,7 @@ BACKENDS = {
     "answers": ["--answer-bytes", str(ANSWER_BYTES)],
     "stream": ["--tokens", str(TOKENS_PER_SECOND * STREAM_SECONDS), "--tokens-per-second", str(TOKENS_PER_SECOND)],
     "turns": ["--tokens", "20", "--tokens-per-second", "0"],
+    "long": ["--tokens", "500", "--tokens-per-second", "0"],
     "slow": ["--tokens", "1000", "--tokens-per-second", "2"],
 }
 """Model → how its demo backend answers. A row with another need adds one here."""

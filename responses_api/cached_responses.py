@@ -181,13 +181,16 @@ class CachedResponses:
         if (entry := create.given) is not None:
             self.revalidate(create)
             return await self.replay(create, entry)
+        lead = create.found.lead
         try:
-            with self.leading(create):
-                return await self.engine.complete(create.run)
+            return await self.engine.complete(create.run)
         except ApiError as error:
             if not self.falls_back(create, error) or create.found.entry is None:
                 raise
             return await self.replay(create, create.found.entry)
+        finally:
+            if lead is not None:
+                self.cache.end(lead, None)
 
     async def replay(self, create: Create, entry: Entry) -> bytes:
         """The response as JSON, of what was answered before. Raises `ApiError`."""

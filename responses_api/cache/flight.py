@@ -14,7 +14,27 @@ MAX_MARKS = 2000
 
 
 class Flight:
-    """`pieces` are frames of a stream as they were told; `news` is set whenever there is something to see."""
+    """`pieces` are frames of a stream as they were told, `sent` how many of them other processes have been told."""
+
+    __slots__ = (
+        "_bytes",
+        "_waiting",
+        "began_at",
+        "controls",
+        "entry",
+        "epochs",
+        "followed_elsewhere",
+        "followers",
+        "generation",
+        "is_over",
+        "is_recorded",
+        "marks",
+        "pieces",
+        "question",
+        "sent",
+        "token",
+        "unsent_since",
+    )
 
     def __init__(
         self, question: Question, token: str, controls: Controls, epochs: Mapping[str, int], generation: int

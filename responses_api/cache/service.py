@@ -45,6 +45,7 @@ FAILURES = 3
 PAUSE_SECONDS = 2.0
 TELL_SECONDS = 0.1
 """How often a stream is told to followers in other processes."""
+MAX_FLIGHT_SECONDS = 3600
 FIRST_LOOK_SECONDS = 0.01
 LONGEST_LOOK_SECONDS = 0.1
 
@@ -293,6 +294,8 @@ class ResponseCache:
         while self._flying:
             await asyncio.sleep(LEASE_MS / 5000)
             for flight in list(self._flying.values()):
+                if time.monotonic() - flight.began_at > MAX_FLIGHT_SECONDS:
+                    self.end(flight, None)
                 with suppress(*CONNECTION_ERRORS):
                     await self._ask_followers(flight)
         self._renewal = None

@@ -85,13 +85,13 @@ def test_json_and_stream_share_one_entry(
 
 
 def test_the_official_client_sees_no_difference(http: httpx.Client, backend: FakeBackend) -> None:
-    client = openai.OpenAI(base_url=str(http.base_url), api_key="unused", max_retries=0)
     said = []
-    for _ in range(2):
-        stream = client.chat.completions.create(model="m", messages=MESSAGES, stream=True)  # type: ignore[arg-type]
-        said.append("".join(chunk.choices[0].delta.content or "" for chunk in stream))
-        whole = client.chat.completions.create(model="m", messages=MESSAGES)  # type: ignore[arg-type]
-        said.append(whole.choices[0].message.content or "")
+    with openai.OpenAI(base_url=str(http.base_url), api_key="unused", max_retries=0) as client:
+        for _ in range(2):
+            stream = client.chat.completions.create(model="m", messages=MESSAGES, stream=True)  # type: ignore[arg-type]
+            said.append("".join(chunk.choices[0].delta.content or "" for chunk in stream))
+            whole = client.chat.completions.create(model="m", messages=MESSAGES)  # type: ignore[arg-type]
+            said.append(whole.choices[0].message.content or "")
     assert said == ["2+2 is 4."] * 4
     assert backend.calls()["chat"] == 1
 

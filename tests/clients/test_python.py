@@ -139,4 +139,5 @@ def test_no_method_is_left_out() -> None:
 @pytest.mark.filterwarnings("ignore:connect\\(\\) must be used as a context manager:DeprecationWarning")
 @pytest.mark.parametrize("step", dict.fromkeys(_steps.values()), ids=lambda step: step.__name__)
 def test_it_works(step: Step, base_url: str) -> None:
-    step(openai.OpenAI(base_url=base_url, api_key="unused", max_retries=0))
+    with openai.OpenAI(base_url=base_url, api_key="unused", max_retries=0) as client:
+        step(client)

@@ -22,8 +22,9 @@ PATIENCE_SECONDS = 20
 
 
 @pytest.fixture
-def client(gateway: Gateway) -> openai.OpenAI:
-    return openai.OpenAI(base_url=gateway.base_url, api_key="unused", max_retries=0)
+def client(gateway: Gateway) -> Iterator[openai.OpenAI]:
+    with openai.OpenAI(base_url=gateway.base_url, api_key="unused", max_retries=0) as client:
+        yield client
 
 
 @pytest.fixture
@@ -211,8 +212,10 @@ def test_a_deleted_run_is_stopped(client: openai.OpenAI, worker: Worker, backend
 def test_a_memory_store_has_no_worker_to_offer(backend: FakeBackend, settings: Any) -> None:
     settings.ROUTER_ALLOW_ANONYMOUS = True
     gateway = Gateway(RouterConfig(backends=(BackendConfig("fake", backend.base_url),)))
-    client = openai.OpenAI(base_url=gateway.base_url, api_key="unused", max_retries=0)
-    with pytest.raises(openai.BadRequestError, match="store_backend: redis") as refused:
+    with (
+        openai.OpenAI(base_url=gateway.base_url, api_key="unused", max_retries=0) as client,
+        pytest.raises(openai.BadRequestError, match="store_backend: redis") as refused,
+    ):
         client.responses.create(model="m", input="hi", background=True)
     gateway.stop()
     assert refused.value.param == "background"

@@ -30,8 +30,9 @@ def router_config(redis_config: RedisConfig, upstream: Gateway) -> RouterConfig:
 
 
 @pytest.fixture
-def client(gateway: Gateway) -> openai.OpenAI:
-    return openai.OpenAI(base_url=gateway.base_url, api_key="unused", max_retries=0)
+def client(gateway: Gateway) -> Iterator[openai.OpenAI]:
+    with openai.OpenAI(base_url=gateway.base_url, api_key="unused", max_retries=0) as client:
+        yield client
 
 
 def test_state_and_ids_are_the_gateways(client: openai.OpenAI, upstream: Gateway, backend: FakeBackend) -> None:

@@ -75,7 +75,9 @@ class Repeats:
         if repeat.controls is not controls and repeat.controls != controls:
             return None
         found = self._cache.recall(repeat.question, project, controls)
-        return repeat if found is not None and found.entry is repeat.entry else None
+        if found is None or found.entry is None or found.entry.created_at != repeat.entry.created_at:
+            return None
+        return repeat
 
     def learn(self, create: Create, encoded: bytes, for_client: bytes) -> None:
         """From a hit: its response as JSON, stored and for its client."""

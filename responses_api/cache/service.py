@@ -46,6 +46,8 @@ PAUSE_SECONDS = 2.0
 TELL_SECONDS = 0.1
 """How often a stream is told to followers in other processes."""
 MAX_FLIGHT_SECONDS = 3600
+MEMORY_SECONDS = 1.0
+"""How long a process gives an entry from memory before it asks Redis for it again: it may have been replaced."""
 FIRST_LOOK_SECONDS = 0.01
 LONGEST_LOOK_SECONDS = 0.1
 
@@ -98,7 +100,7 @@ class ResponseCache:
         self.config = config.response_cache
         self.prefix = prefix_of(config)
         self.pool = pool
-        self.memory: BoundedMemory[str, Entry] = BoundedMemory(self.config.memory_bytes)
+        self.memory: BoundedMemory[str, tuple[Entry, float]] = BoundedMemory(self.config.memory_bytes)
         self.epochs = Epochs(pool, self.prefix, self.memory.clear)
         self.flights = Flights(pool, self.prefix)
         self.invalidation = Invalidation(pool, self.prefix, self.flights)
@@ -125,8 +127,11 @@ class ResponseCache:
         """A hit from the process's own memory, where there is one; costs no round trip."""
         if controls.no_cache or self.epochs.known(project) is None:
             return None
-        entry = self.memory.get(question.digest)
-        if entry is None or entry.canonical != question.canonical:
+        remembered = self.memory.get(question.digest)
+        if remembered is None:
+            return None
+        entry, read_at = remembered
+        if time.monotonic() - read_at > MEMORY_SECONDS or entry.canonical != question.canonical:
             return None
         judgement = policy.judge(time.time() - entry.created_at, entry.ttl, controls)
         return Found(judgement, entry) if judgement.verdict is Verdict.HIT else None
@@ -185,7 +190,7 @@ class ResponseCache:
             else:
                 judgement = policy.judge(time.time() - entry.created_at, entry.ttl, controls)
                 if judgement.verdict is not Verdict.MISS:
-                    self.memory.put(entry.digest, entry, entry.size)
+                    self.memory.put(entry.digest, (entry, time.monotonic()), entry.size)
                     return Found(judgement, entry)
                 miss, fallback = judgement, entry if judgement.is_fallback else None
             seen = seen_in(await self.flights.look(question.digest, token, generation, at_entry=False))
@@ -268,6 +273,8 @@ class ResponseCache:
             return
         landing = self.flights.land(flight.question.digest, flight.token, entries.encode_plain(entry))
         landing.add_done_callback(partial(self._landed, flight, project))
+        # What it replaces is not to be given here any more; elsewhere it is for `MEMORY_SECONDS` at most.
+        self.memory.remove(entry.digest)
         self.end(flight, entry)
 
     def end(self, flight: Flight, entry: Entry | None) -> None:

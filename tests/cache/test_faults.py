@@ -119,6 +119,15 @@ def test_a_damaged_entry_is_a_miss_and_replaced(http: httpx.Client, own_valkey: 
     client.delete(flight_key("sr:cache:", digest))
     client.set(entry_key("sr:cache:", digest), good)
     assert http.post("/responses", json=BODY).headers["x-cache"] == "HIT"
+    time.sleep(service.MEMORY_SECONDS + 0.1)
+    # Nor does one whose question only has the same digest.
+    twin = entry.decode(good)
+    assert twin is not None
+    twin.canonical += b" "
+    client.delete(flight_key("sr:cache:", digest))
+    client.set(entry_key("sr:cache:", digest), entry.compress(entry.encode_plain(twin)))
+    told = http.post("/responses", json=BODY, headers={"cache-control": "max-age=99"})
+    assert told.headers["cache-status"].endswith('detail="collision"')
     # Under another question's key it answers nothing.
     other = http.post("/responses", json={**BODY, "input": "another"}).headers["x-cache-entry"].removeprefix("cache_")
     client.delete(flight_key("sr:cache:", other))

@@ -11,7 +11,9 @@ import httpx
 import pytest
 from django.core.management import CommandError, call_command
 
-from responses_api.cache.layout import entry_key, sizes_key
+from responses_api.cache import filing
+from responses_api.cache.entry import Entry, Recording, encode_plain
+from responses_api.cache.layout import entry_key, epochs_key, flight_key, prefix_of, sizes_key
 from responses_api.config.schema import RedisConfig, ResponseCacheConfig, RouterConfig
 from tests.fake_backend import FakeBackend
 
@@ -192,3 +194,27 @@ def test_the_command_counts_before_it_purges(
     assert (ask(http), ask(http, text="other")) == ("MISS", "HIT")
     with pytest.raises(CommandError, match="no project named 'nobody'"):
         run("--all", "--project", "nobody")
+
+
+def test_what_the_books_do_not_list_is_purged_as_well(
+    http: httpx.Client, other: httpx.Client, redis_client: Any, redis_config: RedisConfig
+) -> None:
+    key = http.post("/responses", json=BODY).headers["x-cache-entry"].removeprefix("cache_")
+    time.sleep(0.2)
+    prefix = f"{redis_config.key_prefix}cache:"
+    redis_client.delete(sizes_key(prefix, "default"), flight_key(prefix, key))
+    assert http.post("/cache/purge", json={"all": True}).json()["entries"] == 0
+    assert redis_client.exists(entry_key(prefix, key))
+    assert (ask(http), ask(other)) == ("MISS", "HIT")
+
+
+def test_an_answer_purged_before_it_was_filed_is_not_filed(redis_client: Any, router_config: RouterConfig) -> None:
+    prefix = prefix_of(router_config)
+    recording = Recording("0" * 24, b"{}", b"", [], "b", 1.0, 1, 1)
+    entry = Entry("c" * 64, b"[]", "p", "", "m", [], {}, time.time(), 300, recording)
+    answer = {"state": "done", "token": "t", "answer": encode_plain(entry)}
+    redis_client.hset(flight_key(prefix, entry.digest), mapping=answer)
+    assert filing.file_all(redis_client, router_config, [("q", entry.digest)]) == 0
+    assert filing.file_all(redis_client, router_config, [("p", entry.digest)]) == 1
+    redis_client.hset(epochs_key(prefix, "p"), "model:m", 1)
+    assert filing.file_all(redis_client, router_config, [("p", entry.digest)]) == 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -20,7 +20,7 @@ from responses_api.backends.registry import Registry
 from responses_api.cache import chat_answers, policy
 from responses_api.cache.controls import Controls
 from responses_api.cache.entry import Entry, Recording
-from responses_api.cache.headers import Header, asked_headers
+from responses_api.cache.headers import asked_headers
 from responses_api.cache.key import NotComparableError, Question, Scope, question_of
 from responses_api.cache.policy import Judgement, Verdict
 from responses_api.cache.service import Found, Remote, ResponseCache
@@ -48,15 +48,6 @@ class Chat:
     question: Question | None = None
     chunks: list[bytes] = field(default_factory=list)
     answer_id: bytes = b""
-
-    @property
-    def given(self) -> Entry | None:
-        """The entry that answers it, if one does."""
-        return self.found.given
-
-    def headers(self) -> Sequence[Header]:
-        """What the cache did, as far as it is known by now."""
-        return self.found.headers(self.controls)
 
 
 class CachedPassthrough:
@@ -89,7 +80,7 @@ class CachedPassthrough:
         """The answer's JSON. Raises `ApiError`."""
         if (shared := await self._shared(chat)) is not None:
             return self._given(chat, shared)
-        if (entry := chat.given) is not None:
+        if (entry := chat.found.given) is not None:
             self._revalidate(chat)
             return self._given(chat, entry)
         try:
@@ -110,7 +101,7 @@ class CachedPassthrough:
             if has_told:
                 return
             await self._go_on_alone(chat)
-        entry, has_begun = chat.given, False
+        entry, has_begun = chat.found.given, False
         if entry is None:
             try:
                 with self._leading(chat):
@@ -159,14 +150,11 @@ class CachedPassthrough:
         )
         return question_of(api, scope, fields)
 
-    def _backends(self, model: str) -> list[str]:
-        return sorted(each.name for each in self._registry.endpoints_for(model))
-
     async def _find(self, chat: Chat) -> None:
         assert chat.question is not None  # noqa: S101
         project, controls = chat.passage.context.project, chat.controls
         chat.found = await self.cache.find(chat.question, project, controls, chat.token)
-        if controls.only_if_cached and chat.given is None:
+        if controls.only_if_cached and chat.found.given is None:
             raise NotCached(asked_headers(chat.found.judgement, False, controls.ignored))
         if chat.found.lead is not None:
             chat.found.lead.is_recorded = chat.passage.streams
@@ -177,7 +165,7 @@ class CachedPassthrough:
         passage.verdict, passage.verdict_reason = judgement.verdict.value, judgement.reason
         metrics.of(metrics.CACHE_VERDICTS, judgement.verdict.value, judgement.reason).inc()
         if chat.question is not None:
-            self.cache.counts.note(passage.context.project, passage.model, judgement.verdict.value, chat.given)
+            self.cache.counts.note(passage.context.project, passage.model, judgement.verdict.value, chat.found.given)
 
     # -- leading -------------------------------------------------------------------------------------------------
 
@@ -286,7 +274,7 @@ class CachedPassthrough:
         if isinstance(following, Remote) and following.is_lost:
             await self._find(chat)
             chat.found.follow = None
-        if chat.found.lead is None and chat.given is None:
+        if chat.found.lead is None and chat.found.given is None:
             chat.found.judgement = Judgement(Verdict.MISS, "failed for another")
         self._note(chat)
 

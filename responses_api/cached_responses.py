@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import aclosing, contextmanager
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
@@ -16,7 +16,7 @@ from responses_api.cache import policy
 from responses_api.cache.controls import Controls
 from responses_api.cache.entry import Entry, Recording
 from responses_api.cache.flight import Flight
-from responses_api.cache.headers import Header, asked_headers
+from responses_api.cache.headers import asked_headers
 from responses_api.cache.key import NotComparableError, Question, Scope, plain, question_of
 from responses_api.cache.policy import Judgement, Verdict
 from responses_api.cache.replay import digits_of, outcome_of
@@ -30,7 +30,6 @@ log = structlog.get_logger(__name__)
 
 MAX_LOOKS = 3
 """How often a request whose leader was lost looks again before it asks on its own."""
-MAX_MODELS = 1000
 
 
 @dataclass(slots=True)
@@ -48,15 +47,6 @@ class Create:
         """Is somebody else asking?"""
         return self.found.follow is not None
 
-    @property
-    def given(self) -> Entry | None:
-        """The entry that answers it, if one does."""
-        return self.found.given
-
-    def headers(self) -> Sequence[Header]:
-        """What the cache did, as far as it is known by now."""
-        return self.found.headers(self.controls)
-
 
 class CachedResponses:
     """One per event loop; without a cache (there is no Redis) everything is the engine's."""
@@ -65,7 +55,6 @@ class CachedResponses:
         self.engine = engine
         self._registry = registry
         self._cache = cache
-        self._known_backends: dict[str, tuple[str, ...]] = {}
         self._revalidations: set[asyncio.Task[None]] = set()
 
     async def begin(self, request: CreateRequest, body: bytes, context: RequestContext, controls: Controls) -> Create:
@@ -100,12 +89,11 @@ class CachedResponses:
     def question_of(self, run: Run, controls: Controls) -> Question:
         """Raises `NotComparableError`."""
         config, request = self.cache.config, run.request
-        backends = self._backends(request.model)
         scope = Scope(
             run.context.project,
             controls.namespace,
             request.model if config.cache_by_model else None,
-            backends if config.cache_by_provider else None,
+            self._registry.names_for(request.model) if config.cache_by_provider else None,
         )
         history = None
         is_continued = run.response.previous_response_id or request.conversation_id
@@ -113,14 +101,6 @@ class CachedResponses:
             said = run.prompt.raw_items or run.prompt.items
             history = [run.prompt.instructions, *plain(said)]
         return question_of("responses", scope, request.fields, history)
-
-    def _backends(self, model: str) -> tuple[str, ...]:
-        known = self._known_backends.get(model)
-        if known is None:
-            known = tuple(sorted(each.name for each in self._registry.endpoints_for(model)))
-            if len(self._known_backends) < MAX_MODELS:
-                self._known_backends[model] = known
-        return known
 
     @property
     def cache(self) -> ResponseCache:
@@ -156,7 +136,7 @@ class CachedResponses:
         try:
             project, digits = run.context.project, digits_of(run.response.id)
             create.found = await self.cache.find(create.question, project, controls, digits)
-            if controls.only_if_cached and create.given is None:
+            if controls.only_if_cached and create.found.given is None:
                 raise NotCached(asked_headers(create.found.judgement, False, controls.ignored))
         except BaseException:
             # What the run holds (its conversation's lock) it gives back.
@@ -172,13 +152,13 @@ class CachedResponses:
         metrics.of(metrics.CACHE_VERDICTS, judgement.verdict.value, judgement.reason).inc()
         if create.question is not None:
             self.cache.counts.note(
-                create.run.context.project, create.run.request.model, judgement.verdict.value, create.given
+                create.run.context.project, create.run.request.model, judgement.verdict.value, create.found.given
             )
 
     # -- answering -----------------------------------------------------------------------------------------------
 
     async def _answer(self, create: Create) -> bytes:
-        if (entry := create.given) is not None:
+        if (entry := create.found.given) is not None:
             self.revalidate(create)
             return await self.replay(create, entry)
         lead = create.found.lead

@@ -37,7 +37,7 @@ async def frames_of(cached: CachedResponses, create: Create) -> AsyncIterator[by
 
 
 async def _answered(cached: CachedResponses, create: Create) -> AsyncIterator[bytes]:
-    entry = create.given
+    entry = create.found.given
     if entry is not None:
         cached.revalidate(create)
         source = _replayed(cached, create, entry)

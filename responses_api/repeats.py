@@ -81,7 +81,7 @@ class Repeats:
 
     def learn(self, create: Create, encoded: bytes, for_client: bytes) -> None:
         """From a hit: its response as JSON, stored and for its client."""
-        entry, question, run = create.given, create.question, create.run
+        entry, question, run = create.found.given, create.question, create.run
         if entry is None or question is None or create.found.judgement != _HIT or question.has_history:
             return
         items = _encode(run.request.items)

@@ -37,7 +37,10 @@ class _PassedView(ApiView):
 
 
 def _headers(chat: Chat) -> list[tuple[bytes, bytes]]:
-    return [(b"x-router-backend", chat.passage.endpoint.name.encode("latin-1", "replace")), *chat.headers()]
+    return [
+        (b"x-router-backend", chat.passage.endpoint.name.encode("latin-1", "replace")),
+        *chat.found.headers(chat.controls),
+    ]
 
 
 class ChatCompletionsView(_PassedView):

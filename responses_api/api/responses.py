@@ -125,7 +125,7 @@ def _for_client(request: Request, response_json: bytes) -> bytes:
 
 
 def _create_headers(create: Create) -> list[tuple[bytes, bytes]]:
-    return [*_run_headers(create.run), *create.headers()]
+    return [*_run_headers(create.run), *create.found.headers(create.controls)]
 
 
 def _run_headers(run: Run) -> list[tuple[bytes, bytes]]:

@@ -60,6 +60,10 @@ class Registry:
             raise ModelNotFound(model)
         return endpoints
 
+    def names_for(self, model: str) -> list[str]:
+        """The endpoints' names, in an order of their own. Raises `ModelNotFound`."""
+        return sorted(each.name for each in self.endpoints_for(model))
+
     @property
     def models(self) -> list[str]:
         """The models that the configuration names."""

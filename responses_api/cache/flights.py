@@ -137,9 +137,9 @@ class Flights:
             return Sight.NONE, told, b""
         return {b"flying": Sight.FLYING, b"done": Sight.ANSWER}.get(kind, Sight.FAILED), told, answer or b""
 
-    async def forget(self, digest: str) -> bool:
-        """Removes the entry and the answer that waits to be filed; was there any?"""
-        return bool(await self._pool.execute("DEL", *self._keys(digest)))
+    def forget(self, digest: str) -> asyncio.Future[Any]:
+        """Removes the entry, and the answer that waits to be filed."""
+        return self._pool.execute("DEL", *self._keys(digest))
 
     def _keys(self, digest: str) -> Sequence[str]:
         return [make(self._prefix, digest) for make in (entry_key, flight_key, log_key)]

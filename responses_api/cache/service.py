@@ -25,7 +25,7 @@ from responses_api.cache.entry import Entry, Recording, names_of
 from responses_api.cache.epochs import Epochs
 from responses_api.cache.filing_queue import File, FilingQueue
 from responses_api.cache.flight import Flight
-from responses_api.cache.flights import LEASE_MS, Flights, Seen, Sight, seen_in
+from responses_api.cache.flights import LEASE_MS, Flights, Sight, seen_in
 from responses_api.cache.headers import Header, asked_headers, given_headers
 from responses_api.cache.invalidation import Invalidation
 from responses_api.cache.key import Question
@@ -194,26 +194,14 @@ class ResponseCache:
                     return Found(judgement, entry)
                 miss, fallback = judgement, entry if judgement.is_fallback else None
             seen = seen_in(await self.flights.look(question.digest, token, generation, at_entry=False))
-        return self._miss(question, token, controls, epochs, seen, Found(miss, fallback))
-
-    def _miss(
-        self,
-        question: Question,
-        token: str,
-        controls: Controls,
-        epochs: Mapping[str, int],
-        seen: Seen,
-        found: Found,
-    ) -> Found:
         if seen.sight is Sight.LEAD:
-            found.lead = self._lead(Flight(question, token, controls, epochs, self.epochs.generation))
-        elif seen.sight is Sight.FLYING and not controls.no_cache and not controls.only_if_cached:
-            return Found(
-                Judgement(Verdict.COLLAPSED, "in flight"),
-                found.entry,
-                follow=Remote(question.digest, seen.value.decode()),
-            )
-        return found
+            # Of the generation that was looked with: a purge since then concerns it.
+            lead = self._lead(Flight(question, token, controls, epochs, generation))
+            return Found(miss, fallback, lead=lead)
+        if seen.sight is Sight.FLYING and not controls.no_cache and not controls.only_if_cached:
+            leader = Remote(question.digest, seen.value.decode())
+            return Found(Judgement(Verdict.COLLAPSED, "in flight"), fallback, follow=leader)
+        return Found(miss, fallback)
 
     def _read(self, value: bytes, question: Question, project: str) -> tuple[Entry | None, str]:
         """An entry's bytes, where they answer this question; else None and why not."""

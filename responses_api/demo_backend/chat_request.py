@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 from msgspec import Struct
 
 from responses_api.demo_backend.script import Steps
+
+Shape = TypeVar("Shape")
 
 
 class RequestError(Exception):
@@ -90,14 +92,19 @@ class ChatRequest(Struct):
 _decoder = msgspec.json.Decoder(ChatRequest)
 
 
-def parse_request(body: bytes) -> ChatRequest:
-    """Raises `RequestError`: 400 for what is not a chat request, 404 for the model `missing-model`."""
+def decode_body(decoder: msgspec.json.Decoder[Shape], body: bytes) -> Shape:
+    """Raises `RequestError`: 400 for what is no JSON, or not of that shape."""
     try:
-        request = _decoder.decode(body)
+        return decoder.decode(body)
     except msgspec.ValidationError as error:
         raise RequestError(400, f"Invalid request: {error}") from error
     except msgspec.DecodeError as error:
         raise RequestError(400, f"We could not parse the JSON body of your request: {error}") from error
+
+
+def parse_request(body: bytes) -> ChatRequest:
+    """Raises `RequestError`: 400 for what is not a chat request, 404 for the model `missing-model`."""
+    request = decode_body(_decoder, body)
     if not request.model:
         raise RequestError(400, "you must provide a model parameter", param="model")
     if not request.messages:

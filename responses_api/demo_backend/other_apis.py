@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Struct
 
 from responses_api.demo_backend.answers import in_pieces
-from responses_api.demo_backend.chat_request import Message, RequestError
+from responses_api.demo_backend.chat_request import Message, Shape, decode_body
 from responses_api.demo_backend.chunks import CREATED, DONE
 from responses_api.demo_backend.script import Steps
 
@@ -76,12 +76,9 @@ def tokenized(request: TokenizeRequest, steps: Steps) -> bytes:
     return msgspec.json.encode({"count": len(tokens), "max_model_len": limit, "tokens": tokens})
 
 
-def parse(body: bytes, shape: Any) -> Any:
+def parse(body: bytes, shape: type[Shape]) -> Shape:
     """`body` as `shape`. Raises `RequestError`."""
-    try:
-        return msgspec.json.decode(body, type=shape)
-    except msgspec.DecodeError as error:
-        raise RequestError(400, f"Invalid request: {error}") from error
+    return decode_body(msgspec.json.Decoder(shape), body)
 
 
 def _is_batch(given: Any) -> bool:

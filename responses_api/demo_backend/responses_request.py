@@ -10,7 +10,15 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from responses_api.demo_backend.chat_request import ChatRequest, Function, Message, Part, RequestError, Tool
+from responses_api.demo_backend.chat_request import (
+    ChatRequest,
+    Function,
+    Message,
+    Part,
+    RequestError,
+    Tool,
+    decode_body,
+)
 from responses_api.demo_backend.script import Steps
 
 _WEB_SEARCH = ("web_search", "web_search_preview")
@@ -68,12 +76,7 @@ _decoder = msgspec.json.Decoder(ResponsesRequest)
 
 def parse_responses_request(body: bytes) -> ResponsesRequest:
     """Raises `RequestError`, also for hosted tools that are not here and for state that was never kept."""
-    try:
-        request = _decoder.decode(body)
-    except msgspec.ValidationError as error:
-        raise RequestError(400, f"Invalid request: {error}") from error
-    except msgspec.DecodeError as error:
-        raise RequestError(400, f"We could not parse the JSON body of your request: {error}") from error
+    request = decode_body(_decoder, body)
     if not request.model:
         raise RequestError(400, "you must provide a model parameter", param="model")
     if request.previous_response_id:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import httpx
 import pytest
 
-from responses_api.config.schema import ResponseCacheConfig
+from responses_api.config.schema import BackendConfig, ResponseCacheConfig, RouterConfig
 from tests.api.events import read_events, types
 from tests.fake_backend import FakeBackend
 
@@ -183,10 +184,28 @@ def test_errors_are_not_kept(http: httpx.Client, backend: FakeBackend) -> None:
     assert ask(http).headers["x-cache"] == "MISS"
 
 
-def test_background_and_hosted_tools_are_bypassed(http: httpx.Client, backend: FakeBackend) -> None:
+def test_background_responses_have_nothing_to_do_with_it(http: httpx.Client, backend: FakeBackend) -> None:
+    ask(http)
     queued = ask(http, background=True)
     assert "x-cache" not in queued.headers
-    assert backend.calls()["chat"] == 0
+    assert queued.json()["status"] == "queued"
+
+
+class TestHostedTools:
+    @pytest.fixture
+    def router_config(self, router_config: RouterConfig, backend: FakeBackend) -> RouterConfig:
+        speaks_responses = BackendConfig("demo", backend.base_url, api="responses")
+        return replace(router_config, backends=(speaks_responses,))
+
+    def test_what_they_find_changes(self, http: httpx.Client, backend: FakeBackend) -> None:
+        for _ in range(2):
+            answer = ask(http, tools=[{"type": "web_search"}])
+            assert answer.headers["cache-status"].endswith('detail="hosted tools"')
+        assert backend.calls()["responses"] == 2
+
+    def test_an_answer_without_them_is_given_again(self, http: httpx.Client, backend: FakeBackend) -> None:
+        assert [ask(http).headers["x-cache"] for _ in range(2)] == ["MISS", "HIT"]
+        assert backend.calls()["responses"] == 1
 
 
 class TestAtOnce:

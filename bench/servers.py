@@ -123,8 +123,10 @@ def uvicorn(application: str, folder: Path, cores: set[int], environ: Mapping[st
 
 
 def gateway(folder: Path, cores: set[int], environ: Mapping[str, str]) -> Server:
-    """The real site with the real store, open to anyone on loopback."""
-    return uvicorn("router_site.asgi:application", folder, cores, environ)
+    """The real site with the real store, open to anyone on loopback, as `./run` starts it."""
+    port = free_port()
+    command = [sys.executable, "-m", "router_site.web", "--port", str(port)]
+    return Server(command, port, folder / "gateway.log", cores, environ)
 
 
 def worker(folder: Path, cores: set[int], environ: Mapping[str, str]) -> Server:

@@ -6,7 +6,8 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any
 
-from responses_api.redis_pool import Argument, RedisPool
+from responses_api.redis_link import Argument
+from responses_api.redis_pool import RedisPool
 
 
 def run_script(pool: RedisPool, script: str, keys: Sequence[str], *arguments: Argument) -> asyncio.Future[Any]:

@@ -16,6 +16,7 @@ from responses_api.background import Enqueue
 from responses_api.cache.filing_queue import File
 from responses_api.config.schema import RouterConfig
 from responses_api.runtime import Runtime
+from router_site.http_protocol import GatewayProtocol
 
 _PATIENCE_SECONDS = 5
 
@@ -41,7 +42,13 @@ class Gateway:
         self._entry: Entry | None = None
         self._sockets: SocketEntry | None = None
         self._server_config = uvicorn.Config(
-            self._app, interface="asgi3", log_config=None, access_log=False, lifespan="off", ws="websockets-sansio"
+            self._app,
+            interface="asgi3",
+            http=GatewayProtocol,
+            log_config=None,
+            access_log=False,
+            lifespan="off",
+            ws="websockets-sansio",
         )
         self._server = uvicorn.Server(self._server_config)
         self._thread = threading.Thread(target=self._run, name="gateway", daemon=True)

@@ -19,7 +19,7 @@ from prometheus_client import Counter, Histogram
 from responses_api import metrics, sse
 from responses_api.api import urls
 from responses_api.api.base import ApiView
-from responses_api.api.http import Headers, Reply, Request, StreamReply
+from responses_api.api.http import Reply, Request, StreamReply
 from responses_api.api.presence import Watchman
 from responses_api.api.render import error_reply
 from responses_api.errors import ApiError, NotFound, PayloadTooLarge
@@ -30,6 +30,8 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
 KEEP_ALIVE_SECONDS = 15.0
+WHOLE_ANSWER = "responses_router.whole_answer"
+"""The ASGI extension of `router_site.http_protocol`; under another server an answer is two messages, as ever."""
 
 
 class _Route(NamedTuple):
@@ -163,7 +165,12 @@ class _Client:
         """Sends it all; the status that went out."""
         if isinstance(reply, StreamReply):
             return await self._send_stream(reply, request_id)
-        await self._send_start(reply.status, reply.headers, reply.extra_headers, request_id, len(reply.body))
+        headers = [*reply.headers, *reply.extra_headers, (b"x-request-id", request_id.encode())]
+        answer_whole = self._request.scope.get("extensions", {}).get(WHOLE_ANSWER)
+        if answer_whole is not None and answer_whole(self._send, reply.status, headers, reply.body):
+            return reply.status
+        headers.append((b"content-length", b"%d" % len(reply.body)))
+        await self._send({"type": "http.response.start", "status": reply.status, "headers": headers})
         await self._send({"type": "http.response.body", "body": reply.body})
         return reply.status
 
@@ -173,7 +180,8 @@ class _Client:
                 first = await anext(frames)
             except Exception as error:  # noqa: BLE001 - before the first frame any failure is a plain error reply
                 return await self.send(error_reply(error, request_id), request_id)
-            await self._send_start(reply.status, reply.headers, reply.late_headers(), request_id, None)
+            headers = [*reply.headers, *reply.late_headers(), (b"x-request-id", request_id.encode())]
+            await self._send({"type": "http.response.start", "status": reply.status, "headers": headers})
             self._timer = self._loop.call_later(KEEP_ALIVE_SECONDS, self._keep_alive)
             with metrics.OPEN_STREAMS.track_inprogress():
                 await self._send_frame(first)
@@ -186,14 +194,6 @@ class _Client:
     async def _send_frame(self, frame: bytes) -> None:
         self._last_sent = perf_counter()
         await self._send({"type": "http.response.body", "body": frame, "more_body": True})
-
-    async def _send_start(
-        self, status: int, headers: Headers, extra: Headers, request_id: str, length: int | None
-    ) -> None:
-        sent = [*headers, *extra, (b"x-request-id", request_id.encode())]
-        if length is not None:
-            sent.append((b"content-length", b"%d" % length))
-        await self._send({"type": "http.response.start", "status": status, "headers": sent})
 
     def start_watching(self) -> None:
         self._watcher = self._loop.create_task(self._watch())

@@ -11,7 +11,7 @@ from responses_api import metrics
 
 log = structlog.get_logger(__name__)
 
-GATHER_SECONDS = 0.05
+GATHER_SECONDS = 0.25
 MAX_WAITING = 10_000
 BATCH_SIZE = 500
 

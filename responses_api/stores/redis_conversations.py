@@ -11,7 +11,8 @@ from typing import Any, TypeVar
 
 from responses_api import metrics
 from responses_api.errors import StoreUnavailable
-from responses_api.redis_pool import CONNECTION_ERRORS, Argument, RedisPool
+from responses_api.redis_link import Argument
+from responses_api.redis_pool import CONNECTION_ERRORS, RedisPool
 from responses_api.redis_scripts import run_script
 from responses_api.stores.base import Items, Outcome
 from responses_api.stores.layout import companion_key, conversation_key

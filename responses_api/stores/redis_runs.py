@@ -15,7 +15,8 @@ from typing import Any, TypeVar
 
 from responses_api import metrics
 from responses_api.errors import StoreUnavailable
-from responses_api.redis_pool import CONNECTION_ERRORS, Argument, RedisPool
+from responses_api.redis_link import Argument
+from responses_api.redis_pool import CONNECTION_ERRORS, RedisPool
 from responses_api.redis_scripts import run_script
 from responses_api.stores.layout import background_key, companion_key, response_key
 

@@ -22,7 +22,7 @@ def web(name: str, url: str, descriptor: int) -> Part:
     """One web process; `descriptor` is the listening socket's. The seconds beyond the graceful ones are for closing."""
     return Part(
         name,
-        _module("router_site.launcher.web", "--fd", str(descriptor), "--graceful-seconds", str(GRACEFUL_SECONDS)),
+        _module("router_site.web", "--fd", str(descriptor), "--graceful-seconds", str(GRACEFUL_SECONDS)),
         url,
         stage=_WEB,
         stop_seconds=GRACEFUL_SECONDS + 5,

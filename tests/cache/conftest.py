@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from responses_api.cache import filing, service
+from responses_api.cache import filing, filing_queue, service
 from responses_api.cache.filing_queue import Filing
 from responses_api.config.schema import RedisConfig, ResponseCacheConfig, RouterConfig
 from responses_api.redis_pool import sync_client
@@ -20,8 +20,9 @@ Ask = Callable[..., httpx.Response]
 
 @pytest.fixture(autouse=True)
 def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A busy test machine is no slow Redis."""
+    """A busy test machine is no slow Redis; and what is to be filed need not gather for long."""
     monkeypatch.setattr(service, "LOOKUP_SECONDS", 5)
+    monkeypatch.setattr(filing_queue, "GATHER_SECONDS", 0.02)
 
 
 @pytest.fixture

@@ -1,0 +1,64 @@
+"""uvicorn's HTTP protocol with an ASGI extension: a whole answer in one call, and in one system call.
+
+As two ASGI messages an answer costs a cache hit a tenth of its time: two coroutines, two dicts, two regular expressions
+for each header, two writes. An application that finds `WHOLE_ANSWER` among the scope's extensions may call it instead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+
+WHOLE_ANSWER = "responses_router.whole_answer"
+
+Header = tuple[bytes, bytes]
+
+
+class GatewayProtocol(HttpToolsProtocol):
+    """Give it to `uvicorn.Config(http=…)`."""
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self.scope["extensions"] = _EXTENSIONS
+
+
+def answer_whole(send: Any, status: int, headers: Sequence[Header], body: bytes) -> bool:
+    """Answers with all of `body`; `send` is what the application was called with, `headers` has no content-length.
+
+    False: nothing has been sent, and the two messages have to be (the client reads too slowly, wants its connection
+    closed, or has left). Raises `ValueError` for a header that would end before it does.
+    """
+    cycle: RequestResponseCycle = send.__self__
+    if cycle.response_started or cycle.disconnected or cycle.flow.write_paused or not cycle.keep_alive:
+        return False
+    lines = [b"%b: %b\r\n" % header for header in headers]
+    head = b"".join([*_server_lines(cycle.default_headers), *lines])
+    if head.count(b"\n") != len(cycle.default_headers) + len(lines) or head.count(b"\r") != head.count(b"\n"):
+        raise ValueError(f"A header holds a line break: {headers}.")
+    cycle.waiting_for_100_continue = False
+    cycle.response_started = cycle.response_complete = True
+    cycle.message_event.set()
+    content = b"" if cycle.scope["method"] == "HEAD" else body
+    cycle.transport.write(b"%bcontent-length: %d\r\n%b\r\n%b" % (STATUS_LINE[status], len(body), head, content))
+    cycle.on_response()
+    return True
+
+
+# ASGI has dicts there; this one extension is a callable.
+_EXTENSIONS: Any = {WHOLE_ANSWER: answer_whole}
+
+
+class _Rendered:
+    """The server's own headers as lines; uvicorn makes a new list of them each second."""
+
+    headers: list[Header] | None = None
+    lines: Sequence[bytes] = ()
+
+
+def _server_lines(headers: list[Header]) -> Sequence[bytes]:
+    if _Rendered.headers is not headers:
+        _Rendered.lines = [b"%b: %b\r\n" % header for header in headers]
+        _Rendered.headers = headers
+    return _Rendered.lines

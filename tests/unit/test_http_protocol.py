@@ -1,0 +1,131 @@
+"""A whole answer in one piece, and what falls back to ASGI's two messages."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+import uvicorn
+
+from router_site.http_protocol import WHOLE_ANSWER, GatewayProtocol
+
+BODY = b"x" * 3000
+HEADERS = [(b"content-type", b"text/plain")]
+
+
+class Server:
+    """Answers whole; what the extension said is in `taken`."""
+
+    def __init__(self) -> None:
+        self.headers = HEADERS
+        self.taken: list[bool | Exception] = []
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self.address = self._socket.getsockname()
+        config = uvicorn.Config(
+            self._app, interface="asgi3", http=GatewayProtocol, log_config=None, access_log=False, lifespan="off"
+        )
+        self.server = uvicorn.Server(config)
+
+    async def serve(self) -> None:
+        await self.server.serve(sockets=[self._socket])
+
+    async def _app(self, scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        if scope["path"] == "/slow":
+            await asyncio.sleep(0.05)
+        try:
+            self.taken.append(scope["extensions"][WHOLE_ANSWER](send, 200, self.headers, BODY))
+        except ValueError as error:
+            self.taken.append(error)
+            raise
+        if self.taken[-1] is False:
+            headers = [*self.headers, (b"content-length", b"%d" % len(BODY))]
+            await send({"type": "http.response.start", "status": 200, "headers": headers})
+            await send({"type": "http.response.body", "body": BODY})
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[Server]:
+    server = Server()
+    serving = asyncio.ensure_future(server.serve())
+    while not server.server.started:
+        await asyncio.sleep(0.002)
+    yield server
+    server.server.should_exit = True
+    await serving
+
+
+async def ask(server: Server, request: bytes) -> bytes:
+    """All that comes back until the server closes."""
+    reader, writer = await asyncio.open_connection(*server.address)
+    writer.write(request)
+    answer = await reader.read()
+    writer.close()
+    return answer
+
+
+CLOSE = b"GET / HTTP/1.1\r\nhost: h\r\nconnection: close\r\n\r\n"
+KEEP = b"GET / HTTP/1.1\r\nhost: h\r\n\r\n"
+
+
+async def test_head_and_body_come_in_one_segment(server: Server) -> None:
+    reader, writer = await asyncio.open_connection(*server.address)
+    writer.write(KEEP)
+    answer = await reader.read(65536)
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert b"content-length: 3000" in head.split(b"\r\n")
+    assert b"content-type: text/plain" in head.split(b"\r\n")
+    assert b"\r\nserver: uvicorn" in head
+    assert b"\r\ndate: " in head
+    assert body == BODY
+    assert server.taken == [True]
+    writer.close()
+
+
+async def test_a_connection_carries_one_answer_after_the_other(server: Server) -> None:
+    slow = KEEP.replace(b"GET / ", b"GET /slow ")
+    answer = await ask(server, slow + KEEP + CLOSE)  # pipelined
+    assert answer.count(b"HTTP/1.1 200 OK\r\n") == 3
+    assert answer.count(BODY) == 3
+    assert server.taken == [True, True, False]
+
+
+async def test_a_connection_to_be_closed_is_closed(server: Server) -> None:
+    answer = await ask(server, CLOSE)
+    assert answer.endswith(BODY)
+    assert b"connection: close" in answer
+    assert server.taken == [False]
+
+
+async def test_head_has_no_body(server: Server) -> None:
+    answer = await ask(server, KEEP.replace(b"GET", b"HEAD") + CLOSE)
+    assert answer.count(b"content-length: 3000") == 2
+    assert answer.count(BODY) == 1
+
+
+@pytest.mark.parametrize("value", [b"a\r\nset-cookie: b=c", b"a\nb", b"a\rb"])
+async def test_a_header_cannot_begin_another(server: Server, value: bytes) -> None:
+    server.headers = [(b"x-odd", value)]
+    answer = await ask(server, CLOSE.replace(b"connection: close\r\n", b"") + CLOSE)
+    assert answer.startswith(b"HTTP/1.1 500 ")
+    assert b"set-cookie" not in answer
+    assert isinstance(server.taken[0], ValueError)
+
+
+async def test_a_client_that_does_not_read_is_waited_for(server: Server) -> None:
+    reader, writer = await asyncio.open_connection(*server.address, limit=1024)
+    writer.transport.pause_reading()  # type: ignore[attr-defined]
+    asked = 2000
+    writer.write(KEEP * asked)
+    await asyncio.sleep(0.3)
+    assert len(server.taken) < asked
+    writer.transport.resume_reading()  # type: ignore[attr-defined]
+    seen = b""
+    while seen.count(b"HTTP/1.1 200 OK\r\n") < asked:
+        seen += await reader.read(1_000_000)
+    assert False in server.taken
+    writer.close()

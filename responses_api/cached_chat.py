@@ -162,10 +162,10 @@ class CachedPassthrough:
 
     def _note(self, chat: Chat) -> None:
         judgement, passage = chat.found.judgement, chat.passage
-        passage.verdict, passage.verdict_reason = judgement.verdict.value, judgement.reason
-        metrics.of(metrics.CACHE_VERDICTS, judgement.verdict.value, judgement.reason).inc()
+        passage.verdict, passage.verdict_reason = judgement.verdict, judgement.reason
+        metrics.of(metrics.CACHE_VERDICTS, judgement.verdict, judgement.reason).inc()
         if chat.question is not None:
-            self.cache.counts.note(passage.context.project, passage.model, judgement.verdict.value, chat.found.given)
+            self.cache.counts.note(passage.context.project, passage.model, judgement.verdict, chat.found.given)
 
     # -- leading -------------------------------------------------------------------------------------------------
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from contextlib import aclosing, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache, partial
 
 import structlog
+from msgspec import Struct
 
 from responses_api import metrics
 from responses_api.backends.registry import Registry
@@ -32,8 +33,7 @@ MAX_LOOKS = 3
 """How often a request whose leader was lost looks again before it asks on its own."""
 
 
-@dataclass(slots=True)
-class Create:
+class Create(Struct):
     """One create on its way; `found` is what the cache has for it."""
 
     run: Run
@@ -148,11 +148,11 @@ class CachedResponses:
 
     def _note(self, create: Create) -> None:
         judgement = create.found.judgement
-        create.run.verdict, create.run.verdict_reason = judgement.verdict.value, judgement.reason
-        metrics.of(metrics.CACHE_VERDICTS, judgement.verdict.value, judgement.reason).inc()
+        create.run.verdict, create.run.verdict_reason = judgement.verdict, judgement.reason
+        metrics.of(metrics.CACHE_VERDICTS, judgement.verdict, judgement.reason).inc()
         if create.question is not None:
             self.cache.counts.note(
-                create.run.context.project, create.run.request.model, judgement.verdict.value, create.found.given
+                create.run.context.project, create.run.request.model, judgement.verdict, create.found.given
             )
 
     # -- answering -----------------------------------------------------------------------------------------------
@@ -248,7 +248,7 @@ class CachedResponses:
             anew = Create(run, replace(create.controls, no_cache=True), create.body, _bypass(""), create.question)
             await self._find(anew)
             if anew.found.lead is not None:
-                run.verdict, run.verdict_reason = Verdict.MISS.value, "revalidation"
+                run.verdict, run.verdict_reason = Verdict.MISS, "revalidation"
                 with self.leading(anew):
                     await self.engine.complete(run)
         except ApiError as error:

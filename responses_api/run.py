@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from responses_api.backends.registry import Endpoint
 from responses_api.history import History
@@ -17,8 +18,7 @@ from responses_api.translate.dialect import Dialect, Prompt, Translator
 Keep = Callable[[StoredResponse], Awaitable[None]]
 
 
-@dataclass(frozen=True, slots=True)
-class RequestContext:
+class RequestContext(Struct, frozen=True):
     """Who asks. `received` is `time.perf_counter()` seconds at the request's first byte."""
 
     project: str
@@ -27,8 +27,7 @@ class RequestContext:
     request_bytes: int = 0
 
 
-@dataclass(slots=True)
-class Run:
+class Run(Struct):
     """`*_at` are `time.perf_counter()` seconds."""
 
     request: CreateRequest
@@ -49,7 +48,7 @@ class Run:
     verdict: str = "bypass"
     """The cache's, and why."""
     verdict_reason: str = ""
-    made: list[Item] = field(default_factory=list)
+    made: list[Item] = []
     """Output items that the gateway made before the model said anything, and the tokens that took."""
     made_usage: Usage | None = None
     dropped_items: int = 0

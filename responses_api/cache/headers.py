@@ -20,7 +20,7 @@ def given_headers(judgement: Judgement, age: float, ttl: float, entry_id: str, i
     return [
         (b"age", b"%d" % max(0, int(age))),
         (b"cache-status", status),
-        (b"x-cache", judgement.verdict.value.upper().encode()),
+        (b"x-cache", judgement.verdict.upper().encode()),
         (b"x-cache-entry", entry_id.encode()),
     ]
 
@@ -37,7 +37,7 @@ def asked_headers(judgement: Judgement, is_stored: bool, ignored: tuple[str, ...
     else:
         steps = [f"fwd={_FORWARDED.get(reason, 'miss')}", *(["stored"] if is_stored else ())]
         details = [] if reason == "unknown" else [reason]
-    return (b"cache-status", _status(steps, details, ignored)), (b"x-cache", verdict.value.upper().encode())
+    return (b"cache-status", _status(steps, details, ignored)), (b"x-cache", verdict.upper().encode())
 
 
 def _status(steps: Sequence[str], details: list[str], ignored: Sequence[str]) -> bytes:

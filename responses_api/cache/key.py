@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from math import inf
 from typing import Any, Literal
 
 import msgspec
-from msgspec import Raw
+from msgspec import Raw, Struct
 
 Family = Literal["responses", "chat", "completions", "embeddings"]
 
@@ -58,8 +57,7 @@ _decode = msgspec.json.Decoder(float_hook=_number).decode
 _encode = msgspec.json.Encoder(order="sorted").encode
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
+class Question(Struct, frozen=True):
     """`canonical` is compared, `digest` (SHA-256, hex) is looked up; `has_history`: it depends on what is stored."""
 
     digest: str
@@ -67,8 +65,7 @@ class Question:
     has_history: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Scope:
+class Scope(Struct, frozen=True):
     """Who may share an answer, and who would give it; None leaves that out of the key, as configured."""
 
     project: str

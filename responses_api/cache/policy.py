@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from enum import Enum
+from enum import StrEnum
+
+from msgspec import Struct
 
 from responses_api.cache.controls import Controls
 from responses_api.config.schema import ResponseCacheConfig
@@ -14,7 +15,7 @@ OWN_TOOLS = ("function", "custom")
 """Their answers depend on the request alone; what hosted tools find changes."""
 
 
-class Verdict(Enum):
+class Verdict(StrEnum):
     """Each request has exactly one."""
 
     HIT = "hit"
@@ -24,8 +25,7 @@ class Verdict(Enum):
     COLLAPSED = "collapsed"
 
 
-@dataclass(frozen=True, slots=True)
-class Judgement:
+class Judgement(Struct, frozen=True):
     """What an entry is worth to a request. `is_fallback`: to be used if the backend fails."""
 
     verdict: Verdict

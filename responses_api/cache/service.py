@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import partial
 
 import structlog
+from msgspec import Struct
 
 from responses_api import metrics
 from responses_api.breaker import Breaker
@@ -65,8 +66,7 @@ class Remote:
     """Did its leader vanish without a word?"""
 
 
-@dataclass(slots=True)
-class Found:
+class Found(Struct):
     """`entry` with hit and stale, and as the fallback of a miss; `lead`: ask, and tell; `follow`: somebody asks."""
 
     judgement: Judgement

@@ -5,7 +5,6 @@ Types and limits live here; the state behind ids is checked by the engine.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated, Any, Literal, get_args
 
 import msgspec
@@ -126,8 +125,7 @@ KNOWN_FIELDS = frozenset(CreateParams.__struct_fields__)
 _SOURCES_OF_INPUT = frozenset({"input", "previous_response_id", "prompt", "conversation"})
 
 
-@dataclass(slots=True)
-class CreateRequest:
+class CreateRequest(Struct):
     """A checked request: `params` as sent, with the fields that need parsing beside them.
 
     `items` are the input as it is stored, `views` the same as translation reads it. `fields` is the body, field by
@@ -175,12 +173,12 @@ def parse_create_request(body: bytes, response_id: str | None = None) -> CreateR
     fields = decode(body, dict[str, msgspec.Raw])
     if "model" not in fields:
         raise MissingParameter("model")
-    if not (fields.keys() & _SOURCES_OF_INPUT):
+    if _SOURCES_OF_INPUT.isdisjoint(fields):
         raise MissingParameter("input")
     params = decode(body, CreateParams)
     if not params.model:
         raise MissingParameter("model")
-    extra = {name: fields[name] for name in fields.keys() - KNOWN_FIELDS}
+    extra = {} if fields.keys() <= KNOWN_FIELDS else {name: fields[name] for name in fields.keys() - KNOWN_FIELDS}
     _refuse_unsupported(params, extra)
     response_id = response_id or new_id("resp")
     tools = parse_tools(params.tools)

@@ -51,7 +51,7 @@ class Server:
 async def server() -> AsyncIterator[Server]:
     server = Server()
     serving = asyncio.ensure_future(server.serve())
-    while not server.server.started:
+    while not server.server.started:  # noqa: ASYNC110 - uvicorn tells it no other way
         await asyncio.sleep(0.002)
     yield server
     server.server.should_exit = True

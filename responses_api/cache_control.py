@@ -17,7 +17,7 @@ from responses_api.cache.key import NotComparableError, Question
 from responses_api.cache.service import ResponseCache
 from responses_api.cached_responses import CachedResponses
 from responses_api.errors import CacheEntryNotFound, InvalidRequest, StoreUnavailable
-from responses_api.redis_pool import CONNECTION_ERRORS
+from responses_api.redis.pool import CONNECTION_ERRORS
 from responses_api.run import RequestContext
 from responses_api.shapes.request import CreateRequest
 

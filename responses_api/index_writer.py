@@ -7,7 +7,7 @@ from typing import Any
 
 from responses_api import metrics
 from responses_api.index_entry import STREAM_FIELD, IndexEntry, encode, stream_key
-from responses_api.redis_pool import RedisPool
+from responses_api.redis.pool import RedisPool
 
 
 class IndexWriter:

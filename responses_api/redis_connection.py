@@ -10,7 +10,7 @@ import redis.cluster
 from django_redis.pool import ConnectionFactory
 
 from responses_api.configured import router_config
-from responses_api.redis_pool import sync_client
+from responses_api.redis.sync import sync_client
 
 
 @cache

@@ -22,7 +22,7 @@ from responses_api.engine import Engine
 from responses_api.index_writer import IndexWriter
 from responses_api.passthrough import Passthrough
 from responses_api.prompts import Prompts
-from responses_api.redis_pool import CONNECTION_ERRORS, RedisPool
+from responses_api.redis.pool import CONNECTION_ERRORS, RedisPool
 from responses_api.references import References
 from responses_api.repeats import Repeats
 from responses_api.sealed_items import SealedItems

@@ -21,7 +21,8 @@ from django.conf import settings  # noqa: E402 - needs the settings module named
 
 from responses_api.config.schema import RedisConfig  # noqa: E402
 from responses_api.configured import router_config  # noqa: E402
-from responses_api.redis_pool import DEFAULT_ADDRESS, tls_options  # noqa: E402
+from responses_api.redis.addresses import DEFAULT_ADDRESS  # noqa: E402
+from responses_api.redis.sync import tls_options  # noqa: E402
 from router_site import logs  # noqa: E402
 
 QUEUES = ("interactive", "cache", "maintenance")

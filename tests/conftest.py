@@ -14,7 +14,7 @@ import redis
 from hypothesis import HealthCheck
 
 from responses_api.config.schema import BackendConfig, RedisConfig, ResponseApiConfig, RouterConfig
-from responses_api.redis_pool import RedisPool
+from responses_api.redis.pool import RedisPool
 from responses_api.webhooks import deliveries
 from tests.fake_backend import FakeBackend
 from tests.gateway import Gateway

@@ -16,7 +16,7 @@ from responses_api import metrics
 from responses_api.cache.entry import Entry
 from responses_api.cache.layout import sizes_key, stats_key, used_key
 from responses_api.cache.policy import Verdict
-from responses_api.redis_pool import CONNECTION_ERRORS, RedisPool
+from responses_api.redis.pool import CONNECTION_ERRORS, RedisPool
 
 FLUSH_SECONDS = 1.0
 KEPT_SECONDS = 400 * 86_400

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from responses_api.cache.layout import epochs_key, generation_key
-from responses_api.redis_pool import RedisPool
+from responses_api.redis.pool import RedisPool
 
 LEASE_SECONDS = 0.1
 REFRESH_SECONDS = 0.05

@@ -93,7 +93,7 @@ def _file(client: Any, config: RouterConfig, entry: Entry, value: bytes) -> None
 def strike(client: Any, prefix: str, project: str, digests: Iterable[str | bytes]) -> None:
     """Takes entries out of a project's books."""
     books = _books(prefix, project)
-    client.eval(STRIKE, len(books), *books, *digests)
+    client.eval(STRIKE.text, len(books), *books, *digests)
 
 
 def sweep(client: Any, config: RouterConfig, now: float) -> int:

@@ -15,8 +15,8 @@ from enum import Enum
 from typing import Any
 
 from responses_api.cache.layout import entry_key, flight_key, log_key
-from responses_api.redis_pool import RedisPool
-from responses_api.redis_scripts import run_script
+from responses_api.redis.pool import RedisPool
+from responses_api.redis.scripts import Script
 
 LEASE_MS = 5000
 UNFILED_MS = 60_000
@@ -25,7 +25,7 @@ FAILED_MS = 2000
 LOG_MS = 120_000
 
 # KEYS: entry, flight, log. ARGV: token, lease, look at the entry?, generation
-_LOOK = """
+_LOOK = Script("""
 local f = redis.call('HMGET', KEYS[2], 'state', 'token', 'answer', 'generation')
 if ARGV[3] == '1' then
   if f[1] == 'done' then return {'answer', f[3]} end
@@ -42,32 +42,32 @@ redis.call('DEL', KEYS[2], KEYS[3])
 redis.call('HSET', KEYS[2], 'state', 'flying', 'token', ARGV[1], 'generation', ARGV[4])
 redis.call('PEXPIRE', KEYS[2], ARGV[2])
 return {'lead'}
-"""
+""")
 _OURS = "if redis.call('HGET', KEYS[2], 'token') ~= ARGV[1] then return 0 end\n"
-_RENEW = f"""{_OURS}
+_RENEW = Script(f"""{_OURS}
 if redis.call('HGET', KEYS[2], 'state') == 'flying' then redis.call('PEXPIRE', KEYS[2], ARGV[2]) end
 return redis.call('HGET', KEYS[2], 'followed') and 2 or 1
-"""
-_LAND = f"""{_OURS}
+""")
+_LAND = Script(f"""{_OURS}
 redis.call('HSET', KEYS[2], 'state', 'done', 'answer', ARGV[2])
 redis.call('PEXPIRE', KEYS[2], ARGV[3])
 redis.call('PEXPIRE', KEYS[3], ARGV[3])
 return 1
-"""
-_FAIL = f"""{_OURS}
+""")
+_FAIL = Script(f"""{_OURS}
 redis.call('HSET', KEYS[2], 'state', 'failed')
 redis.call('PEXPIRE', KEYS[2], ARGV[2])
 return 1
-"""
-_ABANDON = f"{_OURS}\nreturn redis.call('DEL', KEYS[2])"
+""")
+_ABANDON = Script(f"{_OURS}\nreturn redis.call('DEL', KEYS[2])")
 # ARGV: token, log's life, number of the piece, the piece.
-_TELL = f"""{_OURS}
+_TELL = Script(f"""{_OURS}
 local last = redis.call('XREVRANGE', KEYS[3], '+', '-', 'COUNT', 1)
 if last[1] and tonumber(string.match(last[1][1], '%d+')) >= tonumber(ARGV[3]) then return 1 end
 redis.call('XADD', KEYS[3], ARGV[3] .. '-0', 'f', ARGV[4])
 redis.call('PEXPIRE', KEYS[3], ARGV[2])
 return 1
-"""
+""")
 
 
 class Sight(Enum):
@@ -144,5 +144,5 @@ class Flights:
     def _keys(self, digest: str) -> Sequence[str]:
         return [make(self._prefix, digest) for make in (entry_key, flight_key, log_key)]
 
-    def _script(self, script: str, digest: str, *arguments: Any) -> asyncio.Future[Any]:
-        return run_script(self._pool, script, self._keys(digest), *arguments)
+    def _script(self, script: Script, digest: str, *arguments: Any) -> asyncio.Future[Any]:
+        return self._pool.run(script, self._keys(digest), *arguments)

@@ -14,12 +14,12 @@ from responses_api.cache.entry import ALL, Entry
 from responses_api.cache.epochs import purge
 from responses_api.cache.flights import Flights
 from responses_api.cache.layout import deadlines_key, entry_key, flight_key, sizes_key, used_key
-from responses_api.redis_pool import RedisPool
-from responses_api.redis_scripts import run_script
+from responses_api.redis.pool import RedisPool
+from responses_api.redis.scripts import Script
 
 BATCH = 200
 # KEYS: sizes, used, deadlines. ARGV: digests to strike out.
-STRIKE = """
+STRIKE = Script("""
 for _, digest in ipairs(ARGV) do
   local size = redis.call('HGET', KEYS[1], digest)
   if size then
@@ -30,7 +30,7 @@ for _, digest in ipairs(ARGV) do
   redis.call('ZREM', KEYS[3], digest)
 end
 return 1
-"""
+""")
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,4 +127,4 @@ class Invalidation:
         for digest in digests:
             await self._flights.forget(digest)
         books = [make(self._prefix, project) for make in (sizes_key, used_key, deadlines_key)]
-        await run_script(self._pool, STRIKE, books, *digests)
+        await self._pool.run(STRIKE, books, *digests)

@@ -35,7 +35,7 @@ from responses_api.cache.memory import BoundedMemory
 from responses_api.cache.policy import Judgement, Verdict
 from responses_api.config.schema import RouterConfig
 from responses_api.patience import Patience
-from responses_api.redis_pool import CONNECTION_ERRORS, RedisPool
+from responses_api.redis.pool import CONNECTION_ERRORS, RedisPool
 
 log = structlog.get_logger(__name__)
 

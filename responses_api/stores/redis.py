@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from responses_api import metrics
 from responses_api.errors import StoreUnavailable
-from responses_api.redis_pool import CONNECTION_ERRORS, RedisPool
+from responses_api.redis.pool import CONNECTION_ERRORS, RedisPool
 from responses_api.stores.layout import companion_key, response_key
 
 T = TypeVar("T")

@@ -11,9 +11,9 @@ from typing import Any, TypeVar
 
 from responses_api import metrics
 from responses_api.errors import StoreUnavailable
-from responses_api.redis_link import Argument
-from responses_api.redis_pool import CONNECTION_ERRORS, RedisPool
-from responses_api.redis_scripts import run_script
+from responses_api.redis.link import Argument
+from responses_api.redis.pool import CONNECTION_ERRORS, RedisPool
+from responses_api.redis.scripts import Script
 from responses_api.stores.base import Items, Outcome
 from responses_api.stores.layout import companion_key, conversation_key
 
@@ -30,23 +30,25 @@ for i = 2, #ARGV, 2 do
   end
 end
 """
-_CREATE = f"redis.call('SET', KEYS[1], ARGV[1])\n{_ADD_ITEMS}\nreturn 1"
-_APPEND = f"""
+_CREATE = Script(f"redis.call('SET', KEYS[1], ARGV[1])\n{_ADD_ITEMS}\nreturn 1")
+# The conversation is the first key: without it the others are out of reach.
+_DELETE = Script("local was = redis.call('DEL', KEYS[1])\nredis.call('UNLINK', KEYS[2], KEYS[3], KEYS[4])\nreturn was")
+_APPEND = Script(f"""
 if redis.call('EXISTS', KEYS[1]) == 0 then return -1 end
 local holder = redis.call('GET', KEYS[4])
 if holder and holder ~= ARGV[1] then return -2 end
 {_ADD_ITEMS}
 redis.call('DEL', KEYS[4])
 return 1
-"""
-_LOCK = """
+""")
+_LOCK = Script("""
 if redis.call('EXISTS', KEYS[1]) == 0 then return -1 end
 local holder = redis.call('GET', KEYS[4])
 if holder and holder ~= ARGV[1] then return -2 end
 redis.call('SET', KEYS[4], ARGV[1], 'PX', ARGV[2])
 return 1
-"""
-_UNLOCK = "if redis.call('GET', KEYS[4]) == ARGV[1] then redis.call('DEL', KEYS[4]) end"
+""")
+_UNLOCK = Script("if redis.call('GET', KEYS[4]) == ARGV[1] then redis.call('DEL', KEYS[4]) end")
 _READ = """
 local function read(ids)
   local found = {}
@@ -57,8 +59,8 @@ local function read(ids)
   return found
 end
 """
-_ITEMS = f"{_READ}\nreturn read(redis.call('ZRANGE', KEYS[3], 0, -1))"
-_PAGE = f"""
+_ITEMS = Script(f"{_READ}\nreturn read(redis.call('ZRANGE', KEYS[3], 0, -1))")
+_PAGE = Script(f"""
 {_READ}
 local rank, range = 'ZREVRANK', 'ZREVRANGE'
 if ARGV[3] == '1' then rank, range = 'ZRANK', 'ZRANGE' end
@@ -69,8 +71,8 @@ if ARGV[1] ~= '' then
   start = found + 1
 end
 return read(redis.call(range, KEYS[3], start, start + ARGV[2] - 1))
-"""
-_REMOVE = "redis.call('ZREM', KEYS[3], ARGV[1])\nreturn redis.call('HDEL', KEYS[2], ARGV[1])"
+""")
+_REMOVE = Script("redis.call('ZREM', KEYS[3], ARGV[1])\nreturn redis.call('HDEL', KEYS[2], ARGV[1])")
 
 _OUTCOMES = {1: Outcome.DONE, -1: Outcome.MISSING, -2: Outcome.LOCKED}
 
@@ -92,9 +94,7 @@ class RedisConversations:
         return bool(await self._answer("replace", self._pool.execute("SET", key, value, "XX")))
 
     async def delete(self, conversation_id: str) -> bool:
-        # The conversation is the first key: with it the others are out of reach.
-        script = "local was = redis.call('DEL', KEYS[1])\nredis.call('UNLINK', KEYS[2], KEYS[3], KEYS[4])\nreturn was"
-        return bool(await self._script("delete", script, conversation_id))
+        return bool(await self._script("delete", _DELETE, conversation_id))
 
     async def items(self, conversation_id: str) -> list[bytes]:
         found: list[bytes] = await self._script("items", _ITEMS, conversation_id)
@@ -124,8 +124,8 @@ class RedisConversations:
         key = conversation_key(self._pool.key_prefix, conversation_id)
         return [key, *(companion_key(key, name) for name in ("items", "order", "lock"))]
 
-    async def _script(self, operation: str, script: str, conversation_id: str, *arguments: Argument) -> Any:
-        return await self._answer(operation, run_script(self._pool, script, self._keys(conversation_id), *arguments))
+    async def _script(self, operation: str, script: Script, conversation_id: str, *arguments: Argument) -> Any:
+        return await self._answer(operation, self._pool.run(script, self._keys(conversation_id), *arguments))
 
     async def _answer(self, operation: str, reply: Awaitable[T]) -> T:
         try:

@@ -15,9 +15,9 @@ from typing import Any, TypeVar
 
 from responses_api import metrics
 from responses_api.errors import StoreUnavailable
-from responses_api.redis_link import Argument
-from responses_api.redis_pool import CONNECTION_ERRORS, RedisPool
-from responses_api.redis_scripts import run_script
+from responses_api.redis.link import Argument
+from responses_api.redis.pool import CONNECTION_ERRORS, RedisPool
+from responses_api.redis.scripts import Script
 from responses_api.stores.layout import background_key, companion_key, response_key
 
 T = TypeVar("T")
@@ -27,7 +27,7 @@ LoggedEvent = tuple[int, bytes, bytes]
 
 # KEYS in all of them: record, run, events.
 _NOW = "local t = redis.call('TIME')\nlocal now = t[1] * 1000 + math.floor(t[2] / 1000)\n"
-_SUBMIT = """
+_SUBMIT = Script("""
 if not redis.call('SET', KEYS[1], ARGV[1], 'NX', unpack(ARGV, 4)) then
   return redis.call('GET', KEYS[1]) == ARGV[1] and 1 or 0
 end
@@ -35,8 +35,8 @@ redis.call('HSET', KEYS[2], 'state', 'queued', 'attempts', 0, 'request', ARGV[2]
 -- Every run is ended by somebody; should the list of them be lost, this is not for ever.
 redis.call('EXPIRE', KEYS[2], 604800)
 return 1
-"""
-_CLAIM = f"""
+""")
+_CLAIM = Script(f"""
 {_NOW}
 local held = redis.call('HMGET', KEYS[2], 'state', 'token')
 if held[1] == 'queued' then
@@ -48,17 +48,17 @@ redis.call('HSET', KEYS[2], 'state', 'running', 'token', ARGV[1], 'lease', now +
 local last = redis.call('XREVRANGE', KEYS[3], '+', '-', 'COUNT', 1)
 local kept = redis.call('HMGET', KEYS[2], 'request', 'context')
 return {{kept[1], kept[2], redis.call('GET', KEYS[1]), last[1] and last[1][1] or '0-0'}}
-"""
+""")
 _OURS = "if redis.call('HGET', KEYS[2], 'token') ~= ARGV[1] then return 0 end\n"
-_RENEW = f"""
+_RENEW = Script(f"""
 {_OURS}
 {_NOW}
 redis.call('HSET', KEYS[2], 'lease', now + ARGV[2])
 redis.call('HDEL', KEYS[2], 'suspect')
 return 1
-"""
+""")
 # ARGV: token, seconds, most bytes, has it said something; then id, type and JSON of each event.
-_LOG = f"""
+_LOG = Script(f"""
 {_OURS}
 local newest = redis.call('XREVRANGE', KEYS[3], '+', '-', 'COUNT', 1)
 local last = newest[1] and tonumber(string.match(newest[1][1], '%d+')) or 0
@@ -76,11 +76,11 @@ if redis.call('HINCRBY', KEYS[2], 'bytes', size) > tonumber(ARGV[3]) then
   redis.call('HSET', KEYS[2], 'bytes', math.floor(redis.call('HGET', KEYS[2], 'bytes') / 2))
 end
 return 1
-"""
-_UPDATE = f"{_OURS}\nredis.call('SET', KEYS[1], ARGV[2], 'XX', 'KEEPTTL')\nreturn 1"
-_WRITE_AHEAD = f"{_OURS}\nredis.call('HSET', KEYS[2], 'outcome', ARGV[2])\nreturn 1"
+""")
+_UPDATE = Script(f"{_OURS}\nredis.call('SET', KEYS[1], ARGV[2], 'XX', 'KEEPTTL')\nreturn 1")
+_WRITE_AHEAD = Script(f"{_OURS}\nredis.call('HSET', KEYS[2], 'outcome', ARGV[2])\nreturn 1")
 # ARGV: token, id of the last event expected, seconds of the log, record; then id, type and JSON of the last event.
-_CLOSE = """
+_CLOSE = Script("""
 local held = redis.call('HMGET', KEYS[2], 'token', 'state')
 if held[2] ~= 'queued' and held[2] ~= 'running' then return 0 end
 if ARGV[1] ~= '*' and held[1] ~= ARGV[1] then return 0 end
@@ -95,9 +95,9 @@ redis.call('HSET', KEYS[2], 'state', 'finished')
 redis.call('HDEL', KEYS[2], 'token', 'lease', 'request', 'outcome', 'suspect')
 redis.call('EXPIRE', KEYS[2], 86400)
 return 1
-"""
+""")
 # A lease that ran out is only suspected the first time: after an outage of Redis its owner renews it late.
-_LOOK = f"""
+_LOOK = Script(f"""
 {_NOW}
 local r = redis.call('HMGET', KEYS[2], 'state', 'token', 'lease', 'suspect', 'attempts', 'spoken', 'outcome', 'context')
 if not r[1] then return false end
@@ -108,14 +108,14 @@ if state == 'running' and tonumber(r[3]) <= now then
 end
 local last = redis.call('XREVRANGE', KEYS[3], '+', '-', 'COUNT', 1)
 return {{state, r[2] or '', r[5] or '0', r[6] or '', r[7] or '', r[8] or '', last[1] and last[1][1] or '0-0'}}
-"""
-_REQUEUE = f"""
+""")
+_REQUEUE = Script(f"""
 {_OURS}
 redis.call('HSET', KEYS[2], 'state', 'queued')
 redis.call('HDEL', KEYS[2], 'token', 'lease', 'suspect')
 redis.call('SET', KEYS[1], ARGV[2], 'XX', 'KEEPTTL')
 return 1
-"""
+""")
 
 
 class RunState(Enum):
@@ -263,8 +263,8 @@ class RedisRuns:
         key = response_key(self._pool.key_prefix, response_id)
         return [key, companion_key(key, "run"), companion_key(key, "events")]
 
-    async def _script(self, script: str, response_id: str, *arguments: Argument) -> Any:
-        return await self._answer(run_script(self._pool, script, self._keys(response_id), *arguments))
+    async def _script(self, script: Script, response_id: str, *arguments: Argument) -> Any:
+        return await self._answer(self._pool.run(script, self._keys(response_id), *arguments))
 
     async def _answer(self, reply: Awaitable[T]) -> T:
         try:

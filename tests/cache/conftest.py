@@ -12,7 +12,7 @@ import pytest
 from responses_api.cache import filing, filing_queue, service
 from responses_api.cache.filing_queue import Filing
 from responses_api.config.schema import RedisConfig, ResponseCacheConfig, RouterConfig
-from responses_api.redis_pool import sync_client
+from responses_api.redis.sync import sync_client
 from tests.gateway import Gateway
 
 Ask = Callable[..., httpx.Response]

@@ -141,7 +141,11 @@ def test_flipped_bits_change_no_answer(http: httpx.Client, own_valkey: Valkey, b
     first = http.post("/responses", json=BODY)
     said = first.json()["output_text"]
     digest = first.headers["x-cache-entry"].removeprefix("cache_")
-    plain = client.hget(flight_key("sr:cache:", digest), "answer")
+    # Nobody waits for the answer to land: it may be a moment behind its client.
+    for _ in range(100):
+        if (plain := client.hget(flight_key("sr:cache:", digest), "answer")) is not None:
+            break
+        time.sleep(0.01)
     assert plain is not None
     dice = random.Random(7)
     for number in range(200):

@@ -9,7 +9,7 @@ import pytest
 
 from responses_api.config.schema import RedisConfig
 from responses_api.errors import StoreUnavailable
-from responses_api.redis_pool import RedisPool
+from responses_api.redis.pool import RedisPool
 from responses_api.shapes.ids import new_id
 from responses_api.stores.base import ConversationStore, Outcome
 from responses_api.stores.memory_conversations import MemoryConversations

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from responses_api.redis_pool import RedisPool
+from responses_api.redis.pool import RedisPool
 from responses_api.shapes.ids import new_id
 from responses_api.stores.redis_runs import RedisRuns, RunState
 

@@ -9,7 +9,7 @@ import pytest
 
 from responses_api.config.schema import RedisConfig
 from responses_api.index_entry import STREAM_FIELD, IndexEntry, encode, stream_key
-from responses_api.redis_pool import sync_client
+from responses_api.redis.sync import sync_client
 
 
 class Stream:

@@ -11,7 +11,7 @@ from django.core.management.base import BaseCommand, CommandError
 from responses_api.cache.invalidation import Purged, Target
 from responses_api.configured import router_config
 from responses_api.models import DEFAULT_PROJECT, Project
-from responses_api.redis_pool import CONNECTION_ERRORS
+from responses_api.redis.pool import CONNECTION_ERRORS
 from responses_api.runtime import Runtime
 
 

@@ -7,7 +7,8 @@ import asyncio
 import pytest
 from redis.exceptions import ResponseError
 
-from responses_api.redis_pool import RedisPool, split_address
+from responses_api.redis.addresses import split_address
+from responses_api.redis.pool import RedisPool
 
 
 async def packets(pool: RedisPool) -> int:

@@ -19,6 +19,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from responses_api.config.schema import RedisConfig
+from responses_api.redis.scripts import KNOWN
 
 Argument = bytes | str | int | float
 Command = tuple[Argument, ...]
@@ -142,16 +143,16 @@ async def _introduce(link: Link, config: RedisConfig, loop: asyncio.AbstractEven
         commands.append(("AUTH", *([config.username] if config.username else []), config.password))
     if config.db and not config.cluster_mode:
         commands.append(("SELECT", config.db))
-    if commands:
-        asked: list[Asked] = [(command, loop.create_future()) for command in commands]
-        link.send(asked)
-        try:
-            for _, reply in asked:
-                await reply
-        finally:
-            for _, reply in asked:
-                if reply.done() and not reply.cancelled():
-                    reply.exception()
+    loads: list[Command] = [("SCRIPT", "LOAD", script.text) for script in KNOWN.values()]
+    asked: list[Asked] = [(command, loop.create_future()) for command in (*commands, *loads)]
+    link.send(asked)
+    replies = await asyncio.gather(*(reply for _, reply in asked), return_exceptions=True)
+    for reply in replies[: len(commands)]:
+        if isinstance(reply, BaseException):
+            raise reply
+    # A script that may not be loaded is sent as text when it is needed. What else is wrong shows at the next command.
+    if replies and isinstance(replies[-1], RedisConnectionError):
+        raise replies[-1]
 
 
 def is_refusal(error: BaseException) -> bool:

@@ -15,7 +15,7 @@ from redis.exceptions import RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from responses_api.config.schema import RedisConfig
-from responses_api.redis_link import Asked, Link, give, is_refusal, open_link
+from responses_api.redis.link import Asked, Link, give, is_refusal, open_link
 
 SOON_SECONDS = 0.002
 FIRST_RETRY_SECONDS = 0.05

@@ -1,72 +1,21 @@
-"""Redis from the configuration, standalone or Cluster, sync or async; and one pipeline per event-loop turn."""
+"""Redis as the data path uses it: one pipeline per event-loop turn."""
 
 from __future__ import annotations
 
 import asyncio
-import ssl
 from collections.abc import Sequence
 from typing import Any
 
-import redis
-import redis.cluster
-from redis.backoff import ExponentialBackoff
-from redis.exceptions import RedisError
-from redis.retry import Retry
+from redis.exceptions import NoScriptError, RedisError
 
 from responses_api.config.schema import RedisConfig
-from responses_api.redis_link import Argument
-from responses_api.redis_node import FIRST_RETRY_SECONDS, Node, exchange_seconds
-
-DEFAULT_ADDRESS = "localhost:6379"
+from responses_api.redis.addresses import DEFAULT_ADDRESS, split_address
+from responses_api.redis.link import Argument, Asked, give
+from responses_api.redis.node import Node
+from responses_api.redis.scripts import KNOWN, Script
 
 # Everything that a lost or slow server raises, whichever layer notices.
 CONNECTION_ERRORS = (RedisError, OSError, asyncio.TimeoutError)
-
-
-def split_address(address: str) -> tuple[str, int]:
-    """`host:port`, `host` or `[v6]:port` → host and port; the port defaults to 6379."""
-    host, _, port = address.rpartition(":")
-    if not host or not port.isdigit():
-        host, port = address, "6379"
-    return host.strip("[]"), int(port)
-
-
-def sync_client(config: RedisConfig) -> redis.Redis | redis.cluster.RedisCluster:
-    """For tasks and console. Connects on first use."""
-    retry = Retry(ExponentialBackoff(cap=1, base=FIRST_RETRY_SECONDS), config.max_retries)
-    options = {
-        **_credentials(config),
-        "max_connections": config.pool_size,
-        "socket_timeout": exchange_seconds(config),
-        "retry": retry,
-    }
-    if config.tls_enabled:
-        options |= {"ssl": True, **tls_options(config)}
-    if config.cluster_mode:
-        nodes: list[Any] = [
-            redis.cluster.ClusterNode(*split_address(address))  # type: ignore[no-untyped-call]
-            for address in config.cluster_addresses
-        ]
-        return redis.cluster.RedisCluster(startup_nodes=nodes, **options)
-    host, port = split_address(config.address or DEFAULT_ADDRESS)
-    return redis.Redis(host=host, port=port, db=config.db, **options)
-
-
-def _credentials(config: RedisConfig) -> dict[str, Any]:
-    return {
-        "username": config.username or None,
-        "password": config.password or None,
-        "socket_connect_timeout": config.dial_timeout,
-    }
-
-
-def tls_options(config: RedisConfig) -> dict[str, Any]:
-    return {
-        "ssl_cert_reqs": ssl.CERT_REQUIRED,
-        "ssl_ca_certs": config.tls_ca_path or None,
-        "ssl_certfile": config.tls_cert_path or None,
-        "ssl_keyfile": config.tls_key_path or None,
-    }
 
 
 class RedisPool:
@@ -77,7 +26,7 @@ class RedisPool:
         self.config = config
         self.key_prefix = config.key_prefix
         self._loop = asyncio.get_running_loop()
-        self._node = Node(config, *split_address(config.address or DEFAULT_ADDRESS))
+        self._node = Node(config, *split_address(config.address or DEFAULT_ADDRESS), self._settle)
 
     def execute(self, *command: Argument) -> asyncio.Future[Any]:
         """Queues `command` for this turn's pipeline. The future gives its reply or raises what Redis raised.
@@ -93,6 +42,13 @@ class RedisPool:
         future: asyncio.Future[Any] = self._loop.create_future()
         self._node.add_soon((command, future))
         return future
+
+    def run(self, script: Script, keys: Sequence[str], *arguments: Argument) -> asyncio.Future[Any]:
+        """Queues `script` on `keys`, which share a slot. The future raises what Redis raises.
+
+        By its digest: a server that has forgotten it is sent the text.
+        """
+        return self.execute("EVALSHA", script.digest, len(keys), *keys, *arguments)
 
     async def get_many(self, keys: Sequence[str]) -> list[bytes | None]:
         """The values of `keys`, in order, in one round trip (per node in a Cluster)."""
@@ -125,3 +81,10 @@ class RedisPool:
     async def aclose(self) -> None:
         """Lets what is on its way arrive, then disconnects."""
         await self._node.aclose()
+
+    def _settle(self, asked: Asked, reply: Any) -> None:
+        if isinstance(reply, NoScriptError):
+            (_, digest, *rest), future = asked
+            self._node.add((("EVAL", KNOWN[str(digest)].text, *rest), future))
+        else:
+            give(asked, reply)

@@ -31,6 +31,7 @@ def add_options(parser: argparse.ArgumentParser, environ: Mapping[str, str] = os
 
     option("host", str, "127.0.0.1", "address to listen on")
     option("port", int, 8002, "port to listen on")
+    option("fd", int, None, "descriptor of a listening socket, instead of host and port")
     option("tokens-per-second", float, _DEMO_TOKENS_PER_SECOND, "pace of streams; 0: as fast as it can")
     option("delay-ms", float, None, "milliseconds before the headers of every chat answer")
     option("answer-bytes", int, None, "every answer is a text of exactly so many bytes")
@@ -57,7 +58,7 @@ def serve(options: Mapping[str, Any]) -> None:
     app = DemoBackend(Steps(**{name: options[name] for name in steps}), keep_bodies=options["keep_bodies"])
     server = Server(app, host=options["host"], port=options["port"], log_level="error")
     with contextlib.suppress(KeyboardInterrupt):
-        server.run()
+        server.run(sockets=None if options["fd"] is None else [socket.socket(fileno=options["fd"])])
 
 
 def main() -> None:

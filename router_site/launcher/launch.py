@@ -89,6 +89,7 @@ class Site:
         self._listener = listener
         self._supervisor = supervisor
         self._url = ports.url_of(listener)
+        self._demo_listener: socket.socket | None = None
 
     def start(self) -> None:
         """What a request needs. Raises `StartError`, `StopRequested`."""
@@ -142,9 +143,11 @@ class Site:
         return child, port
 
     def _choose_demo(self) -> Part:
-        port = ports.first_free(DEMO_PORTS)
-        os.environ["ROUTER_DEMO_URL"] = f"http://127.0.0.1:{port}/v1"
-        return parts.demo(port)
+        # Held here as long as the site runs: another site that starts now takes another port.
+        self._demo_listener = ports.listen_on_first_free(DEMO_PORTS)
+        url = f"{ports.url_of(self._demo_listener)}/v1"
+        os.environ["ROUTER_DEMO_URL"] = url
+        return parts.demo(url, self._demo_listener.fileno())
 
     def _set_up(self) -> None:
         """Migrations, the first administrator, and who may come in. Raises `StartError`."""

@@ -52,9 +52,10 @@ def beat(var: DataDirectory) -> Part:
     return Part("beat", command, "the worker's clock", stage=_WORKER, stop_seconds=5)
 
 
-def demo(port: int) -> Part:
-    command = _module("responses_api.demo_backend", "--host", "127.0.0.1", "--port", str(port))
-    return Part("demo", command, f"http://127.0.0.1:{port}/v1", stage=_DEMO, stop_seconds=5)
+def demo(url: str, descriptor: int) -> Part:
+    """`descriptor` is the listening socket's."""
+    command = _module("responses_api.demo_backend", "--fd", str(descriptor))
+    return Part("demo", command, url, stage=_DEMO, stop_seconds=5, descriptors=(descriptor,))
 
 
 def _celery(*arguments: str) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ import errno
 import ipaddress
 import socket
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from router_site.launcher.problems import StartError
@@ -51,22 +52,12 @@ def url_of(listener: socket.socket) -> str:
     return f"http://[{address}]:{port}" if address.version == 6 else f"http://{address}:{port}"
 
 
-def first_free(ports: Iterable[int]) -> int:
-    """The first of `ports` nobody listens on at 127.0.0.1, else any that is free."""
+def listen_on_first_free(ports: Iterable[int]) -> socket.socket:
+    """A listening socket at 127.0.0.1 and the first of `ports` that is free, else any other."""
     for port in ports:
-        if _is_free(port):
-            return port
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        found: int = probe.getsockname()[1]
-    return found
-
-
-def _is_free(port: int) -> bool:
-    try:
-        socket.create_server(("127.0.0.1", port)).close()
-    except OSError:
-        return False
-    return True
+        with suppress(OSError):
+            return socket.create_server(("127.0.0.1", port), backlog=_BACKLOG)
+    return socket.create_server(("127.0.0.1", 0), backlog=_BACKLOG)
 
 
 def holder_of(port: int) -> tuple[int, str] | None:

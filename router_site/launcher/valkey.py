@@ -86,7 +86,9 @@ def part(binary: Path, port: int, var: DataDirectory) -> Part:
 
 
 def choose_port() -> int:
-    return ports.first_free([DEFAULT_PORT])
+    with ports.listen_on_first_free([DEFAULT_PORT]) as probe:
+        port: int = probe.getsockname()[1]
+    return port
 
 
 def wait_until_ready(child: Child, port: int, turn: Callable[[float], None]) -> None:

@@ -27,7 +27,8 @@ def test_the_holder_of_a_port_is_named(taken: int) -> None:
 
 
 def test_a_taken_port_is_passed_over(taken: int) -> None:
-    assert ports.first_free([taken]) != taken
+    with ports.listen_on_first_free([taken]) as listener:
+        assert listener.getsockname()[1] != taken
 
 
 def test_an_address_of_another_machine_is_refused() -> None:

@@ -28,8 +28,9 @@ def _die_with_parent() -> None:
 class Valkey:
     """Starts at once; `stop`, `pause` and `resume` do to it what an outage does."""
 
-    def __init__(self, directory: Path, port: int | None = None, *options: str) -> None:
+    def __init__(self, directory: Path, port: int | None = None, *options: str, binary: str | None = None) -> None:
         self.port = port or free_port()
+        self._binary = binary or str(_binary.get_binary_path())
         self._directory = directory
         self._options = options
         self._process = self._spawn()
@@ -59,7 +60,7 @@ class Valkey:
         options = self._options or ("--save", "", "--appendonly", "no")
         process = subprocess.Popen(
             [
-                str(_binary.get_binary_path()),
+                self._binary,
                 "--port",
                 str(self.port),
                 "--bind",

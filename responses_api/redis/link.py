@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any, Protocol, cast
 
@@ -25,6 +25,8 @@ Argument = bytes | str | int | float
 Command = tuple[Argument, ...]
 Asked = tuple[Command, asyncio.Future[Any]]
 """A command and who waits for its reply."""
+Settle = Callable[[Asked, Any], None]
+"""Takes a reply, or the exception there is instead."""
 
 _INCOMPLETE = object()
 
@@ -59,7 +61,7 @@ class Link(asyncio.Protocol):
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._transport: asyncio.Transport
-        self._settle = give
+        self._settle: Settle = give
         self._error: Exception | None = None
         self._reader = hiredis.Reader(
             protocolError=InvalidResponse, replyError=BaseParser.parse_error, notEnoughData=_INCOMPLETE

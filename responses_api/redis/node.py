@@ -8,22 +8,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from responses_api.config.schema import RedisConfig
-from responses_api.redis.link import Asked, Link, give, is_refusal, open_link
+from responses_api.redis.link import Asked, Link, Settle, give, is_refusal, open_link
 
 SOON_SECONDS = 0.002
 FIRST_RETRY_SECONDS = 0.05
 LOOK_SECONDS = 0.25
 """How often the clock is looked at while replies are awaited."""
-
-Settle = Callable[[Asked, Any], None]
-"""Takes a reply, or the exception there is instead."""
 
 
 def exchange_seconds(config: RedisConfig) -> float:
@@ -34,15 +30,16 @@ def exchange_seconds(config: RedisConfig) -> float:
 class Node:
     """Up to `pool_size` links to one server.
 
-    What a lost connection leaves unanswered is sent again, `max_retries` times with growing pauses; a server that is
-    silent for `read_timeout` is not asked again: its caller has waited long enough.
+    What a lost connection leaves unanswered is sent again, `attempts` times in all with growing pauses; a server that
+    is silent for `read_timeout` is not asked again: its caller has waited long enough.
     """
 
-    def __init__(self, config: RedisConfig, host: str, port: int, settle: Settle = give) -> None:
-        """Call it on the event loop that uses it."""
+    def __init__(self, config: RedisConfig, host: str, port: int, settle: Settle = give, attempts: int = 1) -> None:
+        """Call it on the event loop that uses it. `settle` takes replies, and what there is instead."""
         self.host, self.port = host, port
         self._config = config
         self.settle = settle
+        self._attempts = attempts
         self._seconds = exchange_seconds(config)
         # Kept: asking for the running loop is a system call before Python 3.12.
         self._loop = asyncio.get_running_loop()
@@ -79,6 +76,11 @@ class Node:
         """Lets what is on its way arrive, then disconnects."""
         self._flush()
         await self._until(lambda: not self._waiting and not any(link.batch for link in self._links))
+        self.abort()
+        await self._until(lambda: not self._links)
+
+    def abort(self) -> None:
+        """Disconnects, whatever is on its way."""
         self._is_closed = True
         for task in self._opening:
             task.cancel()
@@ -86,7 +88,6 @@ class Node:
             self._clock.cancel()
         for link in list(self._links):
             link.close()
-        await self._until(lambda: not self._links)
 
     async def _until(self, is_so: Callable[[], bool]) -> None:
         while not is_so():  # noqa: ASYNC110 - at the end of a process; nothing else would need the event
@@ -183,7 +184,7 @@ class Node:
         self._loop.call_later(pause, self._flush)
 
     def _is_spent(self) -> bool:
-        return self._failures > self._config.max_retries
+        return self._failures >= self._attempts
 
     def _fail(self, error: BaseException, left: Sequence[Asked] = ()) -> None:
         """Whoever waits hears of it; the next is tried anew."""

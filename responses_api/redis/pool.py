@@ -10,6 +10,7 @@ from redis.exceptions import NoScriptError, RedisError
 
 from responses_api.config.schema import RedisConfig
 from responses_api.redis.addresses import DEFAULT_ADDRESS, split_address
+from responses_api.redis.cluster import Cluster
 from responses_api.redis.link import Argument, Asked, give
 from responses_api.redis.node import Node
 from responses_api.redis.scripts import KNOWN, Script
@@ -26,7 +27,12 @@ class RedisPool:
         self.config = config
         self.key_prefix = config.key_prefix
         self._loop = asyncio.get_running_loop()
-        self._node = Node(config, *split_address(config.address or DEFAULT_ADDRESS), self._settle)
+        self._server: Node | Cluster
+        if config.cluster_mode:
+            self._server = Cluster(config, self._settle)
+        else:
+            address = split_address(config.address or DEFAULT_ADDRESS)
+            self._server = Node(config, *address, self._settle, attempts=1 + config.max_retries)
 
     def execute(self, *command: Argument) -> asyncio.Future[Any]:
         """Queues `command` for this turn's pipeline. The future gives its reply or raises what Redis raised.
@@ -34,13 +40,13 @@ class RedisPool:
         Replies are Redis' own (bytes, integers, None, lists): `OK` is true, in whatever form.
         """
         future: asyncio.Future[Any] = self._loop.create_future()
-        self._node.add((command, future))
+        self._server.add((command, future))
         return future
 
     def execute_soon(self, *command: Argument) -> asyncio.Future[Any]:
         """The same for what nobody waits for: it may go a little later, where that saves a pipeline of its own."""
         future: asyncio.Future[Any] = self._loop.create_future()
-        self._node.add_soon((command, future))
+        self._server.add_soon((command, future))
         return future
 
     def run(self, script: Script, keys: Sequence[str], *arguments: Argument) -> asyncio.Future[Any]:
@@ -76,15 +82,15 @@ class RedisPool:
 
     async def warm_up(self) -> None:
         """Opens `min_idle_conns` connections, so that the first requests need not."""
-        await self._node.warm_up(self.config.min_idle_conns)
+        await self._server.warm_up(self.config.min_idle_conns)
 
     async def aclose(self) -> None:
         """Lets what is on its way arrive, then disconnects."""
-        await self._node.aclose()
+        await self._server.aclose()
 
     def _settle(self, asked: Asked, reply: Any) -> None:
         if isinstance(reply, NoScriptError):
             (_, digest, *rest), future = asked
-            self._node.add((("EVAL", KNOWN[str(digest)].text, *rest), future))
+            self._server.add((("EVAL", KNOWN[str(digest)].text, *rest), future))
         else:
             give(asked, reply)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import AsyncIterator, Callable
 
 import pytest
 
@@ -14,14 +15,20 @@ from responses_api.shapes.ids import new_id
 from responses_api.stores.base import ConversationStore, Outcome
 from responses_api.stores.memory_conversations import MemoryConversations
 from responses_api.stores.redis_conversations import RedisConversations
+from tests.contract.conftest import SERVERS
 from tests.valkey import Valkey
 
 
-@pytest.fixture(params=["memory", "redis"])
-def store(request: pytest.FixtureRequest) -> ConversationStore:
+@pytest.fixture(params=["memory", *SERVERS])
+async def store(
+    request: pytest.FixtureRequest, config_of: Callable[[str], RedisConfig]
+) -> AsyncIterator[ConversationStore]:
     if request.param == "memory":
-        return MemoryConversations(100)
-    return RedisConversations(request.getfixturevalue("pool"))
+        yield MemoryConversations(100)
+        return
+    pool = RedisPool(config_of(request.param))
+    yield RedisConversations(pool)
+    await pool.aclose()
 
 
 def items(*names: str) -> list[tuple[str, bytes]]:
@@ -111,15 +118,13 @@ async def test_what_is_not_there(store: ConversationStore) -> None:
     assert await store.items(conversation) == []
 
 
-async def test_in_redis_it_is_plain_under_documented_keys_without_expiry(
-    pool: RedisPool, redis_config: RedisConfig, redis_cli: object
-) -> None:
+async def test_in_redis_it_is_plain_under_documented_keys_without_expiry(pool: RedisPool) -> None:
     conversation = new_id("conv")
     await RedisConversations(pool).create(conversation, b'{"id":1}', items("a"))
-    key = f"{redis_config.key_prefix}conversation:{conversation}"
-    assert redis_cli.get(key) == '{"id":1}'  # type: ignore[attr-defined]
+    key = f"{pool.key_prefix}conversation:{conversation}"
+    assert await pool.execute("GET", key) == b'{"id":1}'
     for each in (key, f"{{{key}}}:items", f"{{{key}}}:order"):
-        assert redis_cli.ttl(each) == -1  # type: ignore[attr-defined]
+        assert await pool.execute("TTL", each) == -1
 
 
 async def test_a_redis_that_is_away_is_said_to_be(own_valkey: Valkey) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 import pytest
 
@@ -14,15 +14,16 @@ from responses_api.shapes.ids import new_id
 from responses_api.stores.base import Store
 from responses_api.stores.memory import MemoryStore
 from responses_api.stores.redis import RedisStore
+from tests.contract.conftest import SERVERS
 from tests.valkey import Valkey
 
 
-@pytest.fixture(params=["memory", "redis"])
-async def store(request: pytest.FixtureRequest, redis_config: RedisConfig) -> AsyncIterator[Store]:
+@pytest.fixture(params=["memory", *SERVERS])
+async def store(request: pytest.FixtureRequest, config_of: Callable[[str], RedisConfig]) -> AsyncIterator[Store]:
     if request.param == "memory":
         yield MemoryStore(max_responses=1000)
         return
-    pool = RedisPool(redis_config)
+    pool = RedisPool(config_of(request.param))
     yield RedisStore(pool)
     await pool.aclose()
 
@@ -111,7 +112,7 @@ async def test_redis_keys_have_a_real_ttl_and_zero_means_none(pool: RedisPool) -
 
 
 async def test_redis_stopped_is_said_and_started_again_works(own_valkey: Valkey) -> None:
-    pool = RedisPool(RedisConfig(address=own_valkey.address, max_retries=0, dial_timeout=1))
+    pool = RedisPool(RedisConfig(address=own_valkey.address, max_retries=3, dial_timeout=1))
     store = RedisStore(pool)
     await store.create("resp_a", b"kept", 60)
     own_valkey.stop()

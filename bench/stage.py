@@ -83,13 +83,22 @@ class Stage:
     def gateway(self) -> Server:
         return self._ending.enter_context(self.fresh_gateway())
 
+    @cached_property
+    def cluster_gateway(self) -> Server:
+        """The same with its state in a Redis Cluster of six nodes, three of them replicas."""
+        cluster = self._ending.enter_context(servers.cluster(self._folder / "cluster"))
+        block = f"{{cluster_mode: true, cluster_addresses: {cluster.addresses}}}"
+        site = servers.site(self._folder, block, self.backends)
+        site["CELERY_BROKER_URL"] = f"redis://127.0.0.1:{self.redis.port}/1"
+        return self._ending.enter_context(servers.gateway(self._folder, self.server_cores, site))
+
     def fresh_gateway(self) -> Server:
         """One more gateway, for the caller to end: memory is not read from one that other rows have used."""
         return servers.gateway(self._folder, self.server_cores, self.site)
 
     @cached_property
     def site(self) -> dict[str, str]:
-        return servers.site(self._folder, self.redis, self.backends)
+        return servers.site(self._folder, f"{{address: '127.0.0.1:{self.redis.port}'}}", self.backends)
 
     @cached_property
     def worker(self) -> Server:

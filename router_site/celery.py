@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "router_site.settings")
 
@@ -35,7 +35,8 @@ def broker() -> dict[str, Any]:
     """
     redis = router_config().response_api.redis
     url = os.environ.get("CELERY_BROKER_URL", "")
-    if not url and redis.cluster_mode:
+    in_cluster = urlsplit(url).netloc.rpartition("@")[2] in redis.cluster_addresses if url else True
+    if redis.cluster_mode and in_cluster:
         raise ImproperlyConfigured(
             "Celery cannot use a Redis Cluster as its broker: kombu has no transport for it. "
             "Set CELERY_BROKER_URL to a standalone Redis, or to RabbitMQ."

@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import signal
+import socket
 import subprocess
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +29,19 @@ NODE_TIMEOUT_MS = 2000
 _PATIENCE_SECONDS = 30
 _TURN_SECONDS = 0.05
 _BUS_OFFSET = 10_000
+
+
+def free_ports() -> list[int]:
+    """Six ports on loopback that are free, with those of the nodes' bus 10,000 above them."""
+    found: list[int] = []
+    port = random.randrange(20_000, 50_000)  # noqa: S311
+    while len(found) < NODES:
+        port += 1
+        with suppress(OSError):
+            for each in (port, port + _BUS_OFFSET):
+                socket.create_server(("127.0.0.1", each)).close()
+            found.append(port)
+    return found
 
 
 class ClusterError(Exception):

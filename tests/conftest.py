@@ -16,6 +16,8 @@ from hypothesis import HealthCheck
 from responses_api.config.schema import BackendConfig, RedisConfig, ResponseApiConfig, RouterConfig
 from responses_api.redis.pool import RedisPool
 from responses_api.webhooks import deliveries
+from router_site.cluster_dev import DevCluster
+from tests.cluster import new_cluster
 from tests.fake_backend import FakeBackend
 from tests.gateway import Gateway
 from tests.valkey import Valkey
@@ -69,6 +71,13 @@ def own_valkey(tmp_path: Path) -> Iterator[Valkey]:
     yield server
     server.resume()
     server.stop()
+
+
+@pytest.fixture(scope="session")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DevCluster]:
+    cluster = new_cluster(tmp_path_factory.mktemp("cluster"))
+    yield cluster
+    cluster.down()
 
 
 @pytest.fixture

@@ -17,6 +17,8 @@ class Decisions:
     """Which parts this site consists of, beside its web processes."""
 
     has_valkey: bool
+    valkey_is_broker: bool
+    """Is the embedded server for tasks alone? State is in a Cluster, where queues cannot live."""
     has_demo: bool
     has_worker: bool
     concurrency: WorkerConfig
@@ -32,15 +34,17 @@ def decide(options: Options, config: RouterConfig, environ: Mapping[str, str]) -
             f"--workers {options.workers} with response_api.store_backend = 'memory': each process would remember "
             "only its own responses. Set store_backend: redis, or start with --workers 1."
         )
-    has_broker = bool(environ.get("CELERY_BROKER_URL") or environ.get("REDIS_URL"))
-    if api.redis.cluster_mode and options.has_worker and not has_broker:
+    in_cluster = api.redis.cluster_mode
+    needs_broker = in_cluster and not environ.get("CELERY_BROKER_URL")
+    if needs_broker and not options.has_worker:
         raise StartError(
-            "response_api.redis.cluster_mode = True: Celery's queues cannot live in a Cluster. Set CELERY_BROKER_URL "
-            "to a standalone Redis, or start with --no-worker."
+            "response_api.redis.cluster_mode = True and --no-worker: Celery's queues cannot live in a Cluster. Set "
+            "CELERY_BROKER_URL to the standalone Redis or RabbitMQ from which the workers take their tasks."
         )
     has_demo = options.has_demo and not config.backends and not config.vllm_endpoints
     return Decisions(
-        has_valkey=not (environ.get("REDIS_URL") or api.redis.address or api.redis.cluster_addresses),
+        has_valkey=needs_broker or not (in_cluster or environ.get("REDIS_URL") or api.redis.address),
+        valkey_is_broker=needs_broker,
         has_demo=has_demo,
         has_worker=options.has_worker,
         concurrency=config.workers,

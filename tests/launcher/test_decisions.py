@@ -81,7 +81,11 @@ def test_memory_does_not_serve_several_processes() -> None:
         decide(options("--workers", "2"), RouterConfig(), {})
 
 
-def test_a_cluster_is_no_broker() -> None:
+def test_beside_a_cluster_the_embedded_server_is_the_broker_alone() -> None:
+    embedded = decide(options(), config(CLUSTER), {})
+    assert (embedded.has_valkey, embedded.valkey_is_broker) == (True, True)
+    for arguments in ((), ("--no-worker",)):
+        elsewhere = decide(options(*arguments), config(CLUSTER), {"CELERY_BROKER_URL": "amqp://rabbit"})
+        assert (elsewhere.has_valkey, elsewhere.valkey_is_broker) == (False, False)
     with pytest.raises(StartError, match="CELERY_BROKER_URL"):
-        decide(options(), config(CLUSTER), {})
-    assert not decide(options("--no-worker"), config(CLUSTER), {}).has_valkey
+        decide(options("--no-worker"), config(CLUSTER), {})

@@ -2,43 +2,15 @@
 
 from __future__ import annotations
 
-import sqlite3
-import threading
-from contextlib import closing
 from pathlib import Path
 
 import httpx
 import pytest
 
-from tests.launcher.running_site import RunningSite, eventually
+from tests.launcher.running_site import RunningSite, eventually, index_ids
+from tests.launcher.talker import Talker
 
 pytestmark = pytest.mark.processes
-
-
-class Talker(threading.Thread):
-    """A client that goes on with its own chain, and remembers what it was told is stored."""
-
-    def __init__(self, url: str) -> None:
-        super().__init__()
-        self._url = url
-        self.acknowledged: list[str] = []
-        self.is_done = False
-
-    def run(self) -> None:
-        with httpx.Client(base_url=self._url, timeout=10) as client:
-            while not self.is_done:
-                previous = {"previous_response_id": self.acknowledged[-1]} if self.acknowledged else {}
-                try:
-                    answer = client.post("/v1/responses", json={"model": "demo", "input": "Go on.", **previous})
-                except httpx.HTTPError:  # killed under our hands: this one was not acknowledged
-                    continue
-                if answer.status_code == 200:
-                    self.acknowledged.append(answer.json()["id"])
-
-
-def index_ids(var: Path) -> list[str]:
-    with closing(sqlite3.connect(f"file:{var / 'router.sqlite3'}?mode=ro", uri=True)) as database:
-        return [row[0] for row in database.execute("SELECT id FROM responses_api_responseindex")]
 
 
 def test_nothing_acknowledged_is_lost_and_no_row_is_lost_or_doubled(tmp_path: Path) -> None:

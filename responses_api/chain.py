@@ -32,6 +32,10 @@ class Chain:
         return [item for link in self.links for item in link.items]
 
     @property
+    def served_by(self) -> str:
+        return self.links[-1].served_by if self.links else ""
+
+    @property
     def depth(self) -> int:
         """How many responses precede the next one, missing ones included."""
         return self.links[-1].depth + 1 if self.links else 0

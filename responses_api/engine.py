@@ -6,19 +6,19 @@ A response is stored before its end is told, so that a follow-up right behind it
 
 from __future__ import annotations
 
-import random
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 
 import msgspec
-from msgspec import Raw
+from msgspec import UNSET, Raw
 
 from responses_api.accounting import Accounting
 from responses_api.answers import failure_of, read_events, read_whole
-from responses_api.backends import select
 from responses_api.backends.client import BackendClient, Call
-from responses_api.backends.registry import Endpoint, Registry
+from responses_api.backends.failover import open_first
+from responses_api.backends.fleet import Fleet
+from responses_api.backends.registry import Endpoint
 from responses_api.chain import CONTINUABLE
 from responses_api.compaction import DEFAULT_THRESHOLD_TOKENS, Compactor, estimated_tokens
 from responses_api.config.schema import RouterConfig
@@ -56,7 +56,7 @@ class Engine:
         conversations: Conversations,
         prompts: Prompts,
         sealed: SealedItems,
-        registry: Registry,
+        fleet: Fleet,
         client: BackendClient,
         accounting: Accounting,
     ) -> None:
@@ -66,17 +66,25 @@ class Engine:
         self._conversations = conversations
         self._prompts = prompts
         self._sealed = sealed
-        self._registry = registry
+        self._fleet = fleet
         self._client = client
         self._accounting = accounting
         self._compactor = Compactor(sealed, self.ask)
 
-    def choose(self, request: CreateRequest) -> tuple[Endpoint, Dialect]:
-        """Who is to serve it. Raises `ModelNotFound`, and `InvalidRequest` for what such a backend cannot do."""
-        endpoint = select.choose(self._registry.endpoints_for(request.model), random.random())  # noqa: S311
-        dialect = dialects.of(endpoint.api)
-        dialect.check(request)
-        return endpoint, dialect
+    def _choose(self, request: CreateRequest, before: History) -> Sequence[Endpoint]:
+        """Who is to serve it, best first. Raises `ModelNotFound`, and `InvalidRequest` for what none of them can do."""
+        candidates = self._fleet.candidates(request.model, before.served_by, request.conversation_id or "")
+        able, refusal = [], None
+        for endpoint in candidates:
+            try:
+                dialects.of(endpoint.api).check(request)
+            except InvalidRequest as error:
+                refusal = error
+            else:
+                able.append(endpoint)
+        if refusal is not None and not able:
+            raise refusal
+        return able
 
     async def prepare(
         self,
@@ -115,19 +123,24 @@ class Engine:
 
         `with_raw` has the prompt's items as JSON too, whether or not the backend wants them so.
         """
-        endpoint, dialect = self.choose(request)
+        self._fleet.registry.endpoints_for(request.model)  # a model that nobody serves is said first
         if request.store and not self._store.healthy:
             await self._store.ping()
         if before is None:
             previous = request.params.previous_response_id
             before = await self._prompts.read_history(context.project, previous, request.conversation_id)
+        candidates = self._choose(request, before)
+        request.served_as = self._fleet.registry.served_as(request.model)
         instructions = request.params.instructions
         if instructions is None and self._inherit_instructions:
             instructions = before.instructions
-        with_raw = with_raw or dialect.needs_raw_items or request.params.context_management is not None
+        endpoint, dialect = candidates[0], dialects.of(candidates[0].api)
+        needs_raw = any(dialects.of(each.api).needs_raw_items for each in candidates)
+        with_raw = with_raw or needs_raw or request.params.context_management is not None
         prompt = await self._prompts.assemble(context.project, request, before, instructions, with_raw=with_raw)
         response = response_shape.in_progress(request, int(time.time()), instructions)
         run = Run(request, context, before, endpoint, dialect, prompt, response, streams=bool(request.params.stream))
+        run.candidates = candidates
         self._encode_body(run)
         return run
 
@@ -148,11 +161,11 @@ class Engine:
 
         Raises `ApiError` before the first batch only; a later failure is a `response.failed` event.
         """
-        translator = run.translator = run.dialect.translator(run.response, self._seal(run), run.first_sequence)
         with self.following(run):
             run.called_at = time.perf_counter()
             async with await self._call(run) as call:
                 await call.require_stream()
+                translator = run.translator = run.dialect.translator(run.response, self._seal(run), run.first_sequence)
                 yield translator.start() + [event for item in run.made for event in translator.add_item(item)]
                 try:
                     async for produced in read_events(run, translator, call.packets()):
@@ -195,6 +208,7 @@ class Engine:
 
     async def ask(self, request: CreateRequest, prompt: Prompt, endpoint: Endpoint, dialect: Dialect) -> Outcome:
         """One question aside, of which nothing stays. Raises `ApiError`."""
+        request.served_as = self._fleet.registry.served_as(request.model)
         body = dialect.encode(request, prompt, stream=False, max_tokens_field=endpoint.max_tokens_field)
         response = response_shape.in_progress(request, int(time.time()), None)
         run = Run(request, RequestContext("", ""), History(), endpoint, dialect, prompt, response, body)
@@ -242,11 +256,23 @@ class Engine:
         """The backend's answer, begun; with `truncation: auto` what is too long for it is made shorter first."""
         for _ in range(MAX_TRUNCATIONS if run.request.params.truncation == "auto" else 0):
             try:
-                return await self._client.call(run.endpoint, run.dialect.path, run.body).open()
+                return await self._call_first(run)
             except InvalidRequest as error:
                 if error.code != "context_length_exceeded" or not self._shorten(run, error.message):
                     raise
-        return await self._client.call(run.endpoint, run.dialect.path, run.body).open()
+        return await self._call_first(run)
+
+    async def _call_first(self, run: Run) -> Call:
+        """The answer of the first candidate that gives one."""
+
+        async def open_at(endpoint: Endpoint) -> Call:
+            run.tries += 1
+            if endpoint is not run.endpoint:
+                run.endpoint, run.dialect = endpoint, dialects.of(endpoint.api)
+                self._encode_body(run)
+            return await self._client.call(endpoint, run.dialect.path, run.body, run.context.deadline).open()
+
+        return await open_first(self._fleet, run.request.model, run.candidates, open_at, run.context.request_id)
 
     def _shorten(self, run: Run, refusal: str) -> bool:
         """Drops the oldest turns. Was there any to drop?"""
@@ -323,4 +349,5 @@ def record_of(run: Run, encoded: bytes) -> StoredResponse:
         ancestors=run.history.ancestors,
         input=Raw(_encode(run.request.items)),
         response=Raw(encoded),
+        served_by=run.endpoint.name if len(run.candidates) > 1 else UNSET,
     )

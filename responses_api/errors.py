@@ -206,6 +206,15 @@ class BackendTimeout(BackendError):
     code = "backend_timeout"
 
 
+class DeadlinePassed(ApiError):
+    """The client's own (`x-request-timeout`); no backend's fault."""
+
+    status = 504
+
+    def __init__(self) -> None:
+        super().__init__("The answer was not there by the time that 'x-request-timeout' sets.", code="deadline_passed")
+
+
 class StoreUnavailable(ApiError):
     """The configured store cannot be reached: said aloud, never an API that forgets."""
 

@@ -34,6 +34,8 @@ class History:
     depth: int = 0
     missing: int = 0
     instructions: str | None = None
+    served_by: str = ""
+    """The endpoint that gave the last answer, where that is known."""
 
 
 def of_chain(chain: Chain, store: Store) -> History:
@@ -45,7 +47,9 @@ def of_chain(chain: Chain, store: Store) -> History:
         pairs = zip(ids, values, strict=True)
         return [raw for each, value in pairs if value is not None for raw in items_of(decode_response(each, value))]
 
-    return History(chain.items, read_raw, chain.ancestors, chain.depth, chain.missing, chain.instructions)
+    return History(
+        chain.items, read_raw, chain.ancestors, chain.depth, chain.missing, chain.instructions, chain.served_by
+    )
 
 
 def of_conversation(items: Sequence[bytes]) -> History:

@@ -22,6 +22,12 @@ OPEN_STREAMS = Gauge("router_open_streams", "Streams being sent.", multiprocess_
 OPEN_SOCKETS = Gauge("router_open_websockets", "WebSocket connections.", multiprocess_mode="livesum")
 TOKENS = Counter("router_tokens_total", "Tokens as the backends reported them.", ["backend", "kind"])
 BACKEND_CALLS = Counter("router_backend_calls_total", "Calls to backends by outcome.", ["backend", "outcome"])
+BACKEND_OPEN = Gauge(
+    "router_backend_spared", "1 while a backend is not asked, having failed.", ["backend"], multiprocess_mode="livemax"
+)
+FAILOVERS = Counter(
+    "router_failovers_total", "Calls that another backend had failed before, by who took over.", ["backend"]
+)
 CLIENT_DISCONNECTS = Counter("router_client_disconnects_total", "Clients that left before their answer's end.")
 STORE_ERRORS = Counter("router_store_errors_total", "Store operations that failed.", ["operation"])
 CHAIN_MISSING = Counter("router_chain_missing_total", "Deleted or expired ancestors skipped in chains.")

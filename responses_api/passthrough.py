@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import random
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import Meta, Raw, Struct
 
 from responses_api import metrics, sse
 from responses_api.accounting import Accounting
-from responses_api.backends import select
-from responses_api.backends.client import BackendClient
-from responses_api.backends.registry import Endpoint, Registry
+from responses_api.backends.client import BackendClient, Call
+from responses_api.backends.failover import open_first
+from responses_api.backends.fleet import Fleet
+from responses_api.backends.registry import Endpoint
 from responses_api.cache.entry import Recording
 from responses_api.errors import ApiError, MissingParameter
 from responses_api.index_entry import IndexEntry
@@ -62,6 +62,9 @@ class Passage:
     model: str
     streams: bool
     endpoint: Endpoint
+    """That is asked, or was at last."""
+    candidates: Sequence[Endpoint]
+    """Those to try, best first."""
     body: bytes
     hides_usage: bool
     """Was the usage asked for by the gateway alone?"""
@@ -73,6 +76,8 @@ class Passage:
     answer_bytes: int = 0
     is_told: bool = False
     """Has the index been told how it ended?"""
+    tries: int = 0
+    """Endpoints asked so far."""
     asked: bytes = b""
     """The body as its client sent it."""
     wants_usage: bool = False
@@ -88,8 +93,8 @@ class Passage:
 class Passthrough:
     """Shared by all requests of an event loop."""
 
-    def __init__(self, registry: Registry, client: BackendClient, index: IndexWriter, accounting: Accounting) -> None:
-        self._registry = registry
+    def __init__(self, fleet: Fleet, client: BackendClient, index: IndexWriter, accounting: Accounting) -> None:
+        self._fleet = fleet
         self._client = client
         self._index = index
         self._accounting = accounting
@@ -99,15 +104,17 @@ class Passthrough:
         head = decode(body, _Head)
         if not head.model:
             raise MissingParameter("model")
-        endpoint = select.choose(self._registry.endpoints_for(head.model), random.random())  # noqa: S311
+        candidates = self._fleet.candidates(head.model)
         asked = body
+        if (served_as := self._fleet.registry.served_as(head.model)) != head.model:
+            body = msgspec.json.encode({**decode(body, dict[str, Raw]), "model": served_as})
         streams = bool(head.stream) and api != "embeddings"
         # The index wants to know what a stream used, also where its client does not.
         hides_usage = streams and head.stream_options is None
         if hides_usage:
             body = b'{"stream_options":{"include_usage":true},' + body.lstrip()[1:]
         wants_usage = bool((head.stream_options or {}).get("include_usage"))
-        passage = Passage(api, head.model, streams, endpoint, body, hides_usage, context)
+        passage = Passage(api, head.model, streams, candidates[0], candidates, body, hides_usage, context)
         passage.asked, passage.wants_usage = asked, wants_usage
         return passage
 
@@ -122,7 +129,7 @@ class Passthrough:
     async def complete(self, passage: Passage) -> bytes:
         """The backend's answer as it came. Raises `ApiError`."""
         with self._following(passage):
-            async with self._client.call(passage.endpoint, PATHS[passage.api], passage.body) as call:
+            async with await self._call(passage) as call:
                 answer = await call.read_json()
             passage.answered_at = time.perf_counter()
             passage.answer_bytes = len(answer)
@@ -132,7 +139,7 @@ class Passthrough:
     async def stream(self, passage: Passage) -> AsyncIterator[bytes]:
         """The backend's events as frames. Raises `ApiError` before the first only; later it is told as an event."""
         with self._following(passage):
-            async with self._client.call(passage.endpoint, PATHS[passage.api], passage.body) as call:
+            async with await self._call(passage) as call:
                 await call.require_stream()
                 reader = sse.DataReader()
                 try:
@@ -145,6 +152,18 @@ class Passthrough:
                     # The stream has begun: its client can only be told inside it.
                     self._tell(passage, "failed", error.code or error.type)
                     yield b"data: %b\n\n" % error.body()
+
+    async def _call(self, passage: Passage) -> Call:
+        """The answer of the first candidate that gives one, begun."""
+
+        async def open_at(endpoint: Endpoint) -> Call:
+            passage.tries += 1
+            passage.endpoint = endpoint
+            path, deadline = PATHS[passage.api], passage.context.deadline
+            return await self._client.call(endpoint, path, passage.body, deadline).open()
+
+        context = passage.context
+        return await open_first(self._fleet, passage.model, passage.candidates, open_at, context.request_id)
 
     @contextmanager
     def _following(self, passage: Passage) -> Iterator[None]:

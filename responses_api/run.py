@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from math import inf
 
 from msgspec import Struct, field
 
@@ -25,6 +26,8 @@ class RequestContext(Struct, frozen=True):
     request_id: str
     received: float = field(default_factory=time.perf_counter)
     request_bytes: int = 0
+    deadline: float = inf
+    """By then the answer is to be there, on the same clock."""
 
 
 class Run(Struct):
@@ -35,12 +38,17 @@ class Run(Struct):
     history: History
     endpoint: Endpoint
     dialect: Dialect
+    """Of the endpoint that is asked, or was at last."""
     prompt: Prompt
     response: Response
     body: bytes = b""
     """What the backend is sent."""
     streams: bool = False
     """Is the backend asked for a stream?"""
+    candidates: Sequence[Endpoint] = ()
+    """The endpoints to try, best first."""
+    tries: int = 0
+    """Endpoints asked so far."""
     keep: Keep | None = None
     """Takes the record of the finished response; None: the store does."""
     witness: Callable[[Run, bytes], None] | None = None

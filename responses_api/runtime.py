@@ -7,6 +7,7 @@ from contextlib import suppress
 from responses_api.accounting import Accounting
 from responses_api.backends.catalog import ModelCatalog
 from responses_api.backends.client import BackendClient
+from responses_api.backends.fleet import Fleet
 from responses_api.backends.registry import Registry
 from responses_api.backends.tokenizer import Tokenizer
 from responses_api.background import BackgroundRuns, Enqueue
@@ -51,7 +52,8 @@ class Runtime:
         self.store, conversations = self._stores()
         self.registry = Registry(config)
         self.catalog = ModelCatalog(self.registry)
-        self.client = BackendClient()
+        self.fleet = Fleet(self.registry, config.routing)
+        self.client = BackendClient(self.fleet)
         self.index = IndexWriter(self.pool, config.index.max_backlog)
         self.accounting = Accounting(config, self.index)
         self.stored = StoredResponses(
@@ -77,7 +79,7 @@ class Runtime:
             self.conversations,
             self.prompts,
             self.sealed,
-            self.registry,
+            self.fleet,
             self.client,
             self.accounting,
         )
@@ -85,7 +87,7 @@ class Runtime:
         self.cached = CachedResponses(self.engine, self.registry, self.cache)
         self.cache_control = CacheControl(self.cached, self.cache)
         self.repeats = Repeats(self.cache, self.stored, self.index, self.accounting)
-        self.passthrough = Passthrough(self.registry, self.client, self.index, self.accounting)
+        self.passthrough = Passthrough(self.fleet, self.client, self.index, self.accounting)
         self.cached_passthrough = CachedPassthrough(self.passthrough, self.registry, self.cache)
         self.tokenizer = Tokenizer()
         self.windows = Windows(self.engine, Compactor(self.sealed, self.engine.ask), self.tokenizer, self.accounting)

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 from drf_spectacular.utils import extend_schema
 
 from responses_api.api.base import ApiView
+from responses_api.api.headers import backend_headers
 from responses_api.api.http import Reply, Request, StreamReply
 from responses_api.api.schema import ErrorBody
 from responses_api.cache.controls import read_controls
@@ -24,7 +25,7 @@ class _PassedView(ApiView):
 
     async def post(self, request: Request) -> Reply | StreamReply:
         body = request.json_body()
-        context = RequestContext(request.project, request.request_id, request.received, len(body))
+        context = RequestContext(request.project, request.request_id, request.received, len(body), request.deadline)
         cached = request.runtime.cached_passthrough
         chat = await cached.begin(self.api, body, context, read_controls(request.headers))
         request.verdict = chat.passage.verdict
@@ -37,10 +38,7 @@ class _PassedView(ApiView):
 
 
 def _headers(chat: Chat) -> list[tuple[bytes, bytes]]:
-    return [
-        (b"x-router-backend", chat.passage.endpoint.name.encode("latin-1", "replace")),
-        *chat.found.headers(chat.controls),
-    ]
+    return [*backend_headers(chat.passage), *chat.found.headers(chat.controls)]
 
 
 class ChatCompletionsView(_PassedView):

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from math import inf
 from time import perf_counter
 from typing import Any
 from urllib.parse import parse_qs
 
 from responses_api.api.principal import Principal
-from responses_api.errors import UnsupportedMediaType
+from responses_api.errors import InvalidRequest, UnsupportedMediaType
 from responses_api.runtime import Runtime
 from responses_api.shapes.ids import new_id
 
@@ -51,6 +52,26 @@ class Request:
             return {}
         parsed = parse_qs(self.scope["query_string"].decode("latin-1"), keep_blank_values=True)
         return {name.removesuffix("[]"): values for name, values in parsed.items()}
+
+    @property
+    def deadline(self) -> float:
+        """By when, on `perf_counter`'s clock, the client wants its answer: `x-request-timeout`, in seconds.
+
+        Raises `InvalidRequest`.
+        """
+        given = self.headers.get(b"x-request-timeout")
+        if given is None:
+            return inf
+        try:
+            seconds = float(given)
+        except ValueError:
+            seconds = 0.0
+        if not 0 < seconds < inf:
+            raise InvalidRequest(
+                f"Invalid header 'x-request-timeout: {given.decode('latin-1')[:40]}'. Expected seconds above 0.",
+                param="x-request-timeout",
+            )
+        return self.received + seconds
 
     @property
     def project(self) -> str:

@@ -7,6 +7,7 @@ from functools import partial
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 
 from responses_api.api.base import ApiView
+from responses_api.api.headers import backend_headers
 from responses_api.api.http import Reply, Request, StreamReply
 from responses_api.api.principal import Principal
 from responses_api.api.query import PAGE_PARAMETERS, read_flag, read_include, read_integer, read_page
@@ -41,7 +42,7 @@ class ResponsesView(StatefulView):
     )
     async def post(self, request: Request) -> Reply | StreamReply:
         body, runtime, controls = request.json_body(), request.runtime, read_controls(request.headers)
-        context = RequestContext(request.project, request.request_id, request.received, len(body))
+        context = RequestContext(request.project, request.request_id, request.received, len(body), request.deadline)
         if (repeat := runtime.repeats.find(request.project, body, controls)) is not None:
             request.verdict = "hit"
             return Reply(await runtime.repeats.give(repeat, context), extra_headers=runtime.repeats.headers(repeat))
@@ -129,7 +130,7 @@ def _create_headers(create: Create) -> list[tuple[bytes, bytes]]:
 
 
 def _run_headers(run: Run) -> list[tuple[bytes, bytes]]:
-    headers = [(b"x-router-backend", run.endpoint.name.encode("latin-1", "replace"))]
+    headers = backend_headers(run)
     if run.history.missing:
         headers.append((b"x-router-chain-missing", str(run.history.missing).encode()))
     if run.dropped_items:

@@ -7,17 +7,20 @@ is how a backend learns that nobody waits any more.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
+from math import inf
 from types import TracebackType
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from responses_api import metrics
 from responses_api.backends.failures import from_status, not_json
+from responses_api.backends.fleet import Fleet
 from responses_api.backends.http1 import AnswerHead, BrokenConnection, Connection, ConnectionPool, Origin
 from responses_api.backends.registry import Endpoint
-from responses_api.errors import ApiError, BackendError, BackendTimeout, BackendUnavailable
-from responses_api.patience import Patience
+from responses_api.errors import ApiError, BackendError, BackendTimeout, BackendUnavailable, DeadlinePassed
+from responses_api.patience import LOOK_SECONDS, Patience
 
 MAX_ANSWER_BYTES = 64 * 1024 * 1024
 # vLLM's server closes idle connections after 5 s: we do so first, or the next request meets a closing one.
@@ -35,19 +38,24 @@ class _Target(NamedTuple):
 class BackendClient:
     """Build it on the event loop that uses it; `aclose` when done."""
 
-    def __init__(self) -> None:
+    def __init__(self, fleet: Fleet) -> None:
+        """`fleet` hears how each call goes."""
         loop = asyncio.get_running_loop()
+        self._fleet = fleet
         self._pool = ConnectionPool(loop, KEEP_ALIVE_SECONDS)
         self._patience = Patience(loop)
         self._targets: dict[tuple[str, str, str, str], _Target] = {}
 
-    def call(self, endpoint: Endpoint, path: str, body: bytes) -> Call:
-        """`POST {path}`, as an async context manager: within it the answer has begun with status 200."""
+    def call(self, endpoint: Endpoint, path: str, body: bytes, deadline: float = inf) -> Call:
+        """`POST {path}`, as an async context manager: within it the answer has begun with status 200.
+
+        `deadline`, on `time.perf_counter()`'s clock, is the client's: the call is over by then.
+        """
         identity = (endpoint.name, endpoint.base_url, endpoint.api_key, path)
         target = self._targets.get(identity)
         if target is None:
             target = self._targets[identity] = _target(endpoint, path)
-        return Call(self._pool, self._patience, endpoint, target, body)
+        return Call(self._fleet, self._pool, self._patience, endpoint, target, body, deadline)
 
     async def aclose(self) -> None:
         self._patience.close()
@@ -58,8 +66,21 @@ class Call:
     """One call to an endpoint. Entering, reading and iterating raise `ApiError`."""
 
     def __init__(
-        self, pool: ConnectionPool, patience: Patience, endpoint: Endpoint, target: _Target, body: bytes
+        self,
+        fleet: Fleet,
+        pool: ConnectionPool,
+        patience: Patience,
+        endpoint: Endpoint,
+        target: _Target,
+        body: bytes,
+        deadline: float,
     ) -> None:
+        self._fleet = fleet
+        self._deadline = deadline
+        self._began_at = 0.0
+        self._first_byte_seconds: float | None = None
+        self._failure: ApiError | None = None
+        """Of an answer that had begun."""
         self._pool = pool
         self._patience = patience
         self._endpoint = endpoint
@@ -70,9 +91,12 @@ class Call:
 
     async def open(self) -> Call:
         """Sends the request; returns when the answer has begun with status 200. Leave it by `async with`."""
-        self._wait = self._patience.begin(self._endpoint.timeouts.first_byte_timeout)
+        self._began_at = time.perf_counter()
+        self._wait = self._patience.begin(self._at_most(self._endpoint.timeouts.first_byte_timeout))
+        self._fleet.begin(self._endpoint)
         try:
             self._connection, self._head = await self._open()
+            self._first_byte_seconds = time.perf_counter() - self._began_at
             if self._head.status != 200:
                 raise from_status(self._endpoint.name, self._head.status, self._head.headers, await self._read())
         except BaseException as error:
@@ -135,9 +159,8 @@ class Call:
         except asyncio.CancelledError:
             if not self._wait.was_timeout():
                 raise
-            raise BackendTimeout(
-                f"Backend '{name}' did not begin to answer within {timeouts.first_byte_timeout:g} s "
-                "(first_byte_timeout)."
+            raise self._too_late(
+                f"did not begin to answer within {timeouts.first_byte_timeout:g} s (first_byte_timeout)"
             ) from None
 
     async def _exchange(self, connection: Connection) -> AnswerHead:
@@ -162,22 +185,38 @@ class Call:
         """What has come, at least a byte; empty at the end."""
         assert self._connection is not None  # noqa: S101 - set on entering
         idle_timeout = self._endpoint.timeouts.idle_timeout
-        self._wait.extend(idle_timeout)
+        self._wait.extend(idle_timeout if self._deadline == inf else self._at_most(idle_timeout))
         try:
             packet = await self._connection.read()
         except BrokenConnection as error:
-            raise BackendError(f"Backend '{self._endpoint.name}' broke off its answer: {error}.") from error
+            self._failure = BackendError(f"Backend '{self._endpoint.name}' broke off its answer: {error}.")
+            raise self._failure from error
         except asyncio.CancelledError:
             if not self._wait.was_timeout():
                 raise
-            raise BackendTimeout(
-                f"Backend '{self._endpoint.name}' fell silent for {idle_timeout:g} s (idle_timeout)."
-            ) from None
+            self._failure = self._too_late(f"fell silent for {idle_timeout:g} s (idle_timeout)")
+            raise self._failure from None
         self._wait.pause()
         return packet
 
+    def _at_most(self, seconds: float) -> float:
+        """Of them, those that the client leaves. Raises `BackendTimeout` where it leaves none."""
+        if self._deadline == inf:
+            return seconds
+        left = self._deadline - time.perf_counter()
+        if left <= 0:
+            raise DeadlinePassed
+        return min(seconds, left)
+
+    def _too_late(self, how: str) -> ApiError:
+        # Its clock is looked at four times a second.
+        if time.perf_counter() > self._deadline - LOOK_SECONDS:
+            return DeadlinePassed()
+        return BackendTimeout(f"Backend '{self._endpoint.name}' {how}.")
+
     def _end(self, error: BaseException | None) -> None:
         self._patience.end(self._wait)
+        self._fleet.end(self._endpoint, error or self._failure, self._first_byte_seconds)
         if self._connection is not None:
             self._pool.release(self._target.origin, self._connection)
         outcome = "ok"

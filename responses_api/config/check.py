@@ -17,6 +17,7 @@ from responses_api.config.schema import (
     ResponseApiConfig,
     ResponseCacheConfig,
     RouterConfig,
+    RoutingConfig,
     Timeouts,
 )
 
@@ -35,6 +36,7 @@ def problems_of(config: RouterConfig) -> Iterator[Problem]:
     yield from _check_timeouts("timeouts", config.timeouts)
     for index, backend in enumerate(config.backends):
         yield from _check_timeouts(f"backends[{index}].timeouts", backend.timeouts)
+    yield from _check_routing(config.routing)
     for name in ("max_body_bytes", "max_chain_responses"):
         yield from _at_least(name, getattr(config, name), 1)
     yield from _at_least("chain_cache_bytes", config.chain_cache_bytes, 0)
@@ -53,6 +55,18 @@ def problems_of(config: RouterConfig) -> Iterator[Problem]:
         if len(secret) < MIN_SECRET_CHARS:
             reason = f"is shorter than {MIN_SECRET_CHARS} characters"
             yield Problem(f"sealing_secrets[{index}]", None, reason, "Use a long random text")
+
+
+def _check_routing(routing: RoutingConfig) -> Iterator[Problem]:
+    for name in ("max_tries", "breaker_failures"):
+        yield from _at_least(f"routing.{name}", getattr(routing, name), 1)
+    for name in ("breaker_pause", "breaker_max_pause", "probe_timeout"):
+        yield from _positive(f"routing.{name}", getattr(routing, name))
+    for name in ("slow_first_byte", "probe_interval"):
+        yield from _at_least(f"routing.{name}", getattr(routing, name), 0)
+    if not 0 < routing.breaker_error_share <= 1:
+        share = routing.breaker_error_share
+        yield Problem("routing.breaker_error_share", share, "is no share", "Use a number above 0, up to 1")
 
 
 def _check_background(background: BackgroundConfig) -> Iterator[Problem]:

@@ -13,6 +13,7 @@ from typing import Literal
 StoreBackend = Literal["memory", "redis", "milvus"]
 BackendApi = Literal["chat", "responses"]
 CacheDefault = Literal["on", "off"]
+LbPolicy = Literal["weighted", "least_busy"]
 MaxTokensField = Literal["max_completion_tokens", "max_tokens"]
 
 DAY_SECONDS = 86_400
@@ -108,6 +109,33 @@ class ModelConfig:
     """Where one model is served."""
 
     preferred_endpoints: tuple[str, ...] = ()
+    served_as: str = ""
+    """What backends call it, where that is another name; clients are told theirs."""
+
+
+@dataclass(frozen=True, slots=True)
+class RoutingConfig:
+    """Which of several endpoints serves a request, and what becomes of those that fail."""
+
+    lb_policy: LbPolicy = "weighted"
+    """weighted: by their weights; least_busy: the one with the fewest calls in progress for its weight."""
+    sticky: bool = True
+    """A follow-up goes where its conversation was served before, whose prefix cache is warm, while that is well."""
+    max_tries: int = 3
+    """Endpoints that one request may be tried on, until the first byte of its answer."""
+    breaker_failures: int = 5
+    """So many failures in a row stop an endpoint from being asked."""
+    breaker_error_share: float = 0.5
+    """And such a share of failures among its latest calls, twenty at least; 1 = never."""
+    breaker_pause: float = 2
+    """How long it is not asked; then one call tries. Doubled with each trial that fails."""
+    breaker_max_pause: float = 30
+    slow_first_byte: float = 0
+    """A stream that begins later than this counts as a failure; 0 = however late."""
+    probe_interval: float = 5
+    """How often endpoints are asked for their models, by one process for all; 0 = never. Two silences in a row stop
+    an endpoint from being asked, an answer lets it be."""
+    probe_timeout: float = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,6 +235,7 @@ class RouterConfig:
     vllm_endpoints: tuple[VllmEndpoint, ...] = ()
     backends: tuple[BackendConfig, ...] = ()
     model_config: Mapping[str, ModelConfig] = field(default_factory=dict)
+    routing: RoutingConfig = field(default_factory=RoutingConfig)
     index: IndexConfig = field(default_factory=IndexConfig)
     background: BackgroundConfig = field(default_factory=BackgroundConfig)
     workers: WorkerConfig = field(default_factory=WorkerConfig)

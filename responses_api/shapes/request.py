@@ -142,6 +142,8 @@ class CreateRequest(Struct):
     conversation_id: str | None
     fields: dict[str, msgspec.Raw]
     extra: dict[str, Any]
+    served_as: str = ""
+    """What backends call the model, where that is another name."""
 
     @property
     def store(self) -> bool:

@@ -40,6 +40,8 @@ class StoredResponse(Struct, kw_only=True):
     v: int = 1
     streamed: bool | UnsetType = UNSET
     """Of a background response: is there a log of its events?"""
+    served_by: str | UnsetType = UNSET
+    """The endpoint that answered, where there was a choice."""
 
 
 class LinkResponse(Struct):
@@ -63,6 +65,7 @@ class ChainLink(Struct, kw_only=True):
     ancestor_ids: Raw = field(name="ancestors")
     input: list[ItemView]
     response: LinkResponse
+    served_by: str = ""
 
     @property
     def ancestors(self) -> list[str]:
@@ -116,6 +119,7 @@ def _decode_unusual_link(response_id: str, value: bytes) -> ChainLink:
             ancestor_ids=Raw(_encoder.encode(stored.ancestors)),
             input=view_stored(stored.input),
             response=LinkResponse(response.status, view_stored(response.output), response.instructions),
+            served_by=stored.served_by or "",
         )
     except (msgspec.DecodeError, UnicodeError) as error:
         raise CorruptRecord(response_id) from error

@@ -44,7 +44,7 @@ def to_chat_request(
     """The body for `POST /chat/completions`, texts as raw JSON: `items` are the whole conversation, oldest first."""
     params = request.params
     chat: ChatRequest = {
-        "model": request.model,
+        "model": request.served_as or request.model,
         "messages": to_messages(items, instructions),
     }
     for name in _SAME_NAME:

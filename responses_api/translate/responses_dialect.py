@@ -37,7 +37,7 @@ class ResponsesDialect:
 
     def encode(self, request: CreateRequest, prompt: Prompt, *, stream: bool, max_tokens_field: str) -> bytes:
         body: dict[str, Any] = {name: raw for name, raw in request.fields.items() if name not in _OURS}
-        body["model"] = request.model
+        body["model"] = request.served_as or request.model
         body["input"] = [item for raw in prompt.raw_items if (item := _for_backend(raw)) is not None]
         body["store"] = False
         # Thoughts can only come back sealed to a backend that keeps nothing.

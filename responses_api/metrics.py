@@ -28,6 +28,7 @@ BACKEND_OPEN = Gauge(
 FAILOVERS = Counter(
     "router_failovers_total", "Calls that another backend had failed before, by who took over.", ["backend"]
 )
+BACKENDS_UNREAD = Counter("router_backends_unread_total", "Times that the console's backends could not be read.")
 CLIENT_DISCONNECTS = Counter("router_client_disconnects_total", "Clients that left before their answer's end.")
 STORE_ERRORS = Counter("router_store_errors_total", "Store operations that failed.", ["operation"])
 CHAIN_MISSING = Counter("router_chain_missing_total", "Deleted or expired ancestors skipped in chains.")

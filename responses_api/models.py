@@ -30,6 +30,42 @@ class Project(models.Model):
         return self.name
 
 
+class BackendEndpoint(models.Model):
+    """A backend beside those of the configuration; or, without a `base_url`, what is to be done with one of those."""
+
+    class State(models.TextChoices):
+        ACTIVE = "active"
+        DRAINED = "drained", "drained: finishes what runs, starts nothing"
+
+    class Api(models.TextChoices):
+        CHAT = "chat", "Chat Completions"
+        RESPONSES = "responses", "Responses"
+
+    class MaxTokensField(models.TextChoices):
+        MAX_COMPLETION_TOKENS = "max_completion_tokens"
+        MAX_TOKENS = "max_tokens"
+
+    name = models.CharField(max_length=100, unique=True)
+    state = models.CharField(max_length=16, choices=State.choices, default=State.ACTIVE)
+    base_url = models.CharField(
+        max_length=500, blank=True, help_text="As http://host:8000/v1. Empty: the configured backend of this name."
+    )
+    served_models = models.TextField("models", blank=True, help_text="The models it serves, one a line. Empty: any.")
+    weight = models.PositiveIntegerField(default=1)
+    api = models.CharField(max_length=16, choices=Api.choices, default=Api.CHAT)
+    max_tokens_field = models.CharField(
+        max_length=32, choices=MaxTokensField.choices, default=MaxTokensField.MAX_COMPLETION_TOKENS
+    )
+    api_key = models.CharField("API key", max_length=500, blank=True)
+    changed_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
 class ApiKey(models.Model):
     """A secret's digest; the secret itself was shown once and is not kept."""
 

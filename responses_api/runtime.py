@@ -8,6 +8,7 @@ from responses_api.accounting import Accounting
 from responses_api.backends.catalog import ModelCatalog
 from responses_api.backends.client import BackendClient
 from responses_api.backends.fleet import Fleet
+from responses_api.backends.health import Health, ReadListed
 from responses_api.backends.registry import Registry
 from responses_api.backends.tokenizer import Tokenizer
 from responses_api.background import BackgroundRuns, Enqueue
@@ -41,10 +42,16 @@ from responses_api.windows import Windows
 class Runtime:
     """Everything a request needs. Build it on the loop that uses it."""
 
-    def __init__(self, config: RouterConfig, enqueue: Enqueue | None = None, file: File | None = None) -> None:
+    def __init__(
+        self,
+        config: RouterConfig,
+        enqueue: Enqueue | None = None,
+        file: File | None = None,
+        read_listed: ReadListed | None = None,
+    ) -> None:
         """`enqueue` puts background runs into the workers' queue; without, whoever looks after runs does.
 
-        `file` has the workers file answers in the cache.
+        `file` has the workers file answers in the cache; `read_listed` gives the backends that the console lists.
         """
         api = config.response_api
         self.config = config
@@ -53,6 +60,7 @@ class Runtime:
         self.registry = Registry(config)
         self.catalog = ModelCatalog(self.registry)
         self.fleet = Fleet(self.registry, config.routing)
+        self.health = Health(self.fleet, self.pool, read_listed)
         self.client = BackendClient(self.fleet)
         self.index = IndexWriter(self.pool, config.index.max_backlog)
         self.accounting = Accounting(config, self.index)
@@ -102,12 +110,14 @@ class Runtime:
         )
 
     async def warm_up(self) -> None:
-        """Opens connections ahead of the first request. Redis may be away: requests will say so."""
+        """What need not wait for the first request. Redis may be away: requests will say so."""
+        self.health.start()
         if self.pool is not None:
             with suppress(*CONNECTION_ERRORS):
                 await self.pool.warm_up()
 
     async def aclose(self) -> None:
+        await self.health.aclose()
         await self.cached.aclose()
         await self.cached_passthrough.aclose()
         if self.cache is not None:

@@ -11,6 +11,7 @@ from typing import TypeVar
 import uvloop
 
 from responses_api.configured import router_config
+from responses_api.listed_backends import read_listed
 from responses_api.runtime import Runtime
 
 T = TypeVar("T")
@@ -34,7 +35,9 @@ class WorkerLoop:
 
 
 async def _build() -> Runtime:
-    return Runtime(router_config())
+    runtime = Runtime(router_config(), read_listed=read_listed)
+    runtime.health.start()
+    return runtime
 
 
 _making = threading.Lock()

@@ -24,6 +24,7 @@ from responses_api.api.websocket import SocketEntry  # noqa: E402
 from responses_api.config.errors import ConfigError  # noqa: E402
 from responses_api.config.load import Loaded  # noqa: E402
 from responses_api.configured import loaded  # noqa: E402
+from responses_api.listed_backends import read_listed  # noqa: E402
 from responses_api.runtime import Runtime  # noqa: E402
 from responses_api.tasks import enqueue_filings, enqueue_runs  # noqa: E402
 from router_site import celery  # noqa: E402, F401 - without the application tasks go to nobody's broker
@@ -67,7 +68,7 @@ class Application:
         except ConfigError as error:
             await send({"type": "lifespan.startup.failed", "message": str(error)})
             return
-        self._runtime = Runtime(configuration.config, enqueue_runs, enqueue_filings)
+        self._runtime = Runtime(configuration.config, enqueue_runs, enqueue_filings, read_listed)
         _say_what_to_know(configuration, self._runtime)
         self._entry, self._sockets = Entry(self._runtime), SocketEntry(self._runtime)
         _calm_collector()

@@ -1,5 +1,5 @@
 """Django's plain admin, one module for each kind of thing an operator looks after."""
 
-from responses_api.admin import projects, responses, webhooks
+from responses_api.admin import backends, projects, responses, webhooks
 
-__all__ = ["projects", "responses", "webhooks"]
+__all__ = ["backends", "projects", "responses", "webhooks"]

@@ -170,7 +170,7 @@ def _check_endpoints(config: RouterConfig) -> Iterator[Problem]:
         if not 1 <= vllm.port <= 65535:
             yield Problem(f"{key}.port", vllm.port, "is no port", "Use 1 to 65535")
     for index, backend in enumerate(config.backends):
-        yield from _check_base_url(f"backends[{index}].base_url", backend.base_url)
+        yield from base_url_problems(f"backends[{index}].base_url", backend.base_url)
         for name, value in [("api_key", backend.api_key), *backend.headers.items()]:
             if not f"{name}{value}".isprintable():
                 yield Problem(f"backends[{index}].{name}", None, "has a line break in it", "Remove it")
@@ -197,7 +197,8 @@ def _check_names_and_weights(config: RouterConfig) -> Iterator[Problem]:
                 yield Problem(key, name, "no endpoint has this name", remedy)
 
 
-def _check_base_url(key: str, url: str) -> Iterator[Problem]:
+def base_url_problems(key: str, url: str) -> Iterator[Problem]:
+    """What is wrong with the URL of a backend."""
     try:
         parts = urlsplit(url)
         is_good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0

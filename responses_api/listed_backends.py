@@ -1,0 +1,62 @@
+"""The console's table of backends as the registry reads it, and what must hold of a row. Blocking ORM calls."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import cast
+
+from django.core.exceptions import ValidationError
+from django.db import close_old_connections
+
+from responses_api.backends.registry import Endpoint, Listed
+from responses_api.config.check import base_url_problems
+from responses_api.config.schema import BackendApi, MaxTokensField, RouterConfig
+from responses_api.configured import router_config
+from responses_api.models import BackendEndpoint
+
+
+def read_listed() -> Sequence[Listed]:
+    """All rows, by name. For a thread: a connection that died in the meantime must not fail the next call."""
+    close_old_connections()
+    try:
+        return [_listed(row) for row in BackendEndpoint.objects.all()]
+    finally:
+        close_old_connections()
+
+
+def check(row: BackendEndpoint) -> None:
+    """Raises `ValidationError`, by field."""
+    configured = configured_names(router_config())
+    if not row.base_url:
+        if row.name not in configured:
+            raise ValidationError({"base_url": f"The configuration has no backend '{row.name}': say where it is."})
+        return
+    if row.name in configured:
+        raise ValidationError({"base_url": "A backend of the configuration is changed there; here it can be drained."})
+    problems = [f"{problem.reason}. {problem.remedy}." for problem in base_url_problems("base_url", row.base_url)]
+    if problems:
+        raise ValidationError({"base_url": problems})
+    if "\n" in row.api_key or "\r" in row.api_key:
+        raise ValidationError({"api_key": "It has a line break in it."})
+
+
+def configured_names(config: RouterConfig) -> set[str]:
+    return {backend.name for backend in config.backends} | {endpoint.name for endpoint in config.vllm_endpoints}
+
+
+def _listed(row: BackendEndpoint) -> Listed:
+    is_drained = row.state == BackendEndpoint.State.DRAINED
+    if not row.base_url:
+        return Listed(row.name, is_drained)
+    endpoint = Endpoint(
+        name=row.name,
+        base_url=row.base_url.rstrip("/"),
+        weight=row.weight,
+        api_key=row.api_key,
+        # The choices are the configuration's.
+        api=cast(BackendApi, row.api),
+        max_tokens_field=cast(MaxTokensField, row.max_tokens_field),
+        timeouts=router_config().timeouts,
+        models=tuple(row.served_models.split()),
+    )
+    return Listed(row.name, is_drained, endpoint)

@@ -7,8 +7,9 @@ A response is stored before its end is told, so that a follow-up right behind it
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from typing import TypeVar
 
 import msgspec
 from msgspec import UNSET, Raw
@@ -16,7 +17,7 @@ from msgspec import UNSET, Raw
 from responses_api.accounting import Accounting
 from responses_api.answers import failure_of, read_events, read_whole
 from responses_api.backends.client import BackendClient, Call
-from responses_api.backends.failover import open_first
+from responses_api.backends.failover import first_answer
 from responses_api.backends.fleet import Fleet
 from responses_api.backends.registry import Endpoint
 from responses_api.chain import CONTINUABLE
@@ -41,6 +42,7 @@ from responses_api.translate.outcome import Outcome, conclude
 from responses_api.translate.stream import terminal_event
 from responses_api.translate.truncation import kept_after
 
+T = TypeVar("T")
 MAX_TRUNCATIONS = 6
 _encode = msgspec.json.Encoder().encode
 
@@ -148,10 +150,8 @@ class Engine:
         """The finished response as JSON, stored where asked. Raises `ApiError`."""
         with self.following(run):
             run.called_at = time.perf_counter()
-            async with await self._call(run) as call:
-                answer = await call.read_json()
+            outcome = await self._ask_first(run, self._read_whole)
             run.answered_at = time.perf_counter()
-            outcome = read_whole(run, answer, self._seal(run))
             outcome.output[:0] = run.made
             self._conclude(run, outcome)
             return await self._record(run)
@@ -163,8 +163,7 @@ class Engine:
         """
         with self.following(run):
             run.called_at = time.perf_counter()
-            async with await self._call(run) as call:
-                await call.require_stream()
+            async with await self._ask_first(run, _begin_stream) as call:
                 translator = run.translator = run.dialect.translator(run.response, self._seal(run), run.first_sequence)
                 yield translator.start() + [event for item in run.made for event in translator.add_item(item)]
                 try:
@@ -252,27 +251,32 @@ class Engine:
         run.made, run.made_usage = compaction.items, compaction.usage
         self._encode_body(run)
 
-    async def _call(self, run: Run) -> Call:
-        """The backend's answer, begun; with `truncation: auto` what is too long for it is made shorter first."""
+    async def _ask_first(self, run: Run, take: Callable[[Run, Call], Awaitable[T]]) -> T:
+        """What `take` makes of the first candidate's answer that it can be made of.
+
+        With `truncation: auto` what is too long for it is made shorter.
+        """
         for _ in range(MAX_TRUNCATIONS if run.request.params.truncation == "auto" else 0):
             try:
-                return await self._call_first(run)
+                return await self._ask_any(run, take)
             except InvalidRequest as error:
                 if error.code != "context_length_exceeded" or not self._shorten(run, error.message):
                     raise
-        return await self._call_first(run)
+        return await self._ask_any(run, take)
 
-    async def _call_first(self, run: Run) -> Call:
-        """The answer of the first candidate that gives one."""
-
-        async def open_at(endpoint: Endpoint) -> Call:
+    async def _ask_any(self, run: Run, take: Callable[[Run, Call], Awaitable[T]]) -> T:
+        async def ask(endpoint: Endpoint) -> T:
             run.tries += 1
             if endpoint is not run.endpoint:
                 run.endpoint, run.dialect = endpoint, dialects.of(endpoint.api)
                 self._encode_body(run)
-            return await self._client.call(endpoint, run.dialect.path, run.body, run.context.deadline).open()
+            return await take(run, self._client.call(endpoint, run.dialect.path, run.body, run.context.deadline))
 
-        return await open_first(self._fleet, run.request.model, run.candidates, open_at, run.context.request_id)
+        return await first_answer(self._fleet, run.request.model, run.candidates, ask, run.context.request_id)
+
+    async def _read_whole(self, run: Run, call: Call) -> Outcome:
+        async with call:
+            return read_whole(run, await call.read_json(), self._seal(run))
 
     def _shorten(self, run: Run, refusal: str) -> bool:
         """Drops the oldest turns. Was there any to drop?"""
@@ -336,6 +340,10 @@ class Engine:
 
     def _seal(self, run: Run) -> Seal | None:
         return self._sealed.reasoning_seal(run.context.project) if run.request.wants_encrypted_reasoning else None
+
+
+async def _begin_stream(_: Run, call: Call) -> Call:
+    return await call.open_stream()
 
 
 def record_of(run: Run, encoded: bytes) -> StoredResponse:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 from msgspec import Meta, Raw, Struct
@@ -14,7 +14,7 @@ from msgspec import Meta, Raw, Struct
 from responses_api import metrics, sse
 from responses_api.accounting import Accounting
 from responses_api.backends.client import BackendClient, Call
-from responses_api.backends.failover import open_first
+from responses_api.backends.failover import first_answer
 from responses_api.backends.fleet import Fleet
 from responses_api.backends.registry import Endpoint
 from responses_api.cache.entry import Recording
@@ -26,6 +26,7 @@ from responses_api.shapes.response import Usage
 from responses_api.shapes.validation import decode
 from responses_api.translate.chat import ChatUsage
 
+T = TypeVar("T")
 PassedApi = Literal["chat", "completions", "embeddings"]
 PATHS: dict[PassedApi, str] = {
     "chat": "/chat/completions",
@@ -129,8 +130,7 @@ class Passthrough:
     async def complete(self, passage: Passage) -> bytes:
         """The backend's answer as it came. Raises `ApiError`."""
         with self._following(passage):
-            async with await self._call(passage) as call:
-                answer = await call.read_json()
+            answer = await self._ask_first(passage, _read_whole)
             passage.answered_at = time.perf_counter()
             passage.answer_bytes = len(answer)
             _note_usage(passage, answer)
@@ -139,8 +139,7 @@ class Passthrough:
     async def stream(self, passage: Passage) -> AsyncIterator[bytes]:
         """The backend's events as frames. Raises `ApiError` before the first only; later it is told as an event."""
         with self._following(passage):
-            async with await self._call(passage) as call:
-                await call.require_stream()
+            async with await self._ask_first(passage, Call.open_stream) as call:
                 reader = sse.DataReader()
                 try:
                     async for packet in call.packets():
@@ -153,17 +152,16 @@ class Passthrough:
                     self._tell(passage, "failed", error.code or error.type)
                     yield b"data: %b\n\n" % error.body()
 
-    async def _call(self, passage: Passage) -> Call:
-        """The answer of the first candidate that gives one, begun."""
+    async def _ask_first(self, passage: Passage, take: Callable[[Call], Awaitable[T]]) -> T:
+        """What `take` makes of the first candidate's answer that it can be made of."""
 
-        async def open_at(endpoint: Endpoint) -> Call:
+        async def ask(endpoint: Endpoint) -> T:
             passage.tries += 1
             passage.endpoint = endpoint
-            path, deadline = PATHS[passage.api], passage.context.deadline
-            return await self._client.call(endpoint, path, passage.body, deadline).open()
+            return await take(self._client.call(endpoint, PATHS[passage.api], passage.body, passage.context.deadline))
 
         context = passage.context
-        return await open_first(self._fleet, passage.model, passage.candidates, open_at, context.request_id)
+        return await first_answer(self._fleet, passage.model, passage.candidates, ask, context.request_id)
 
     @contextmanager
     def _following(self, passage: Passage) -> Iterator[None]:
@@ -214,6 +212,11 @@ class Passthrough:
         if usage is not None and given is None:
             metrics.of(metrics.TOKENS, passage.endpoint.name, "input").inc(usage.input_tokens)
             metrics.of(metrics.TOKENS, passage.endpoint.name, "output").inc(usage.output_tokens)
+
+
+async def _read_whole(call: Call) -> bytes:
+    async with call:
+        return await call.read_json()
 
 
 def _frames(passage: Passage, data: list[bytes]) -> bytes:

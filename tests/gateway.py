@@ -12,6 +12,7 @@ import uvicorn
 
 from responses_api.api.entry import Entry
 from responses_api.api.websocket import SocketEntry
+from responses_api.backends.health import ReadListed
 from responses_api.background import Enqueue
 from responses_api.cache.filing_queue import File
 from responses_api.config.schema import RouterConfig
@@ -30,10 +31,12 @@ class Gateway:
         host: str = "127.0.0.1",
         enqueue: Enqueue | None = None,
         file: File | None = None,
+        read_listed: ReadListed | None = None,
     ) -> None:
         self._config = config
         self._enqueue = enqueue
         self._file = file
+        self._read_listed = read_listed
         self._socket = socket.create_server((host, 0), backlog=1024)
         self.port: int = self._socket.getsockname()[1]
         self.url = f"http://{host}:{self.port}"
@@ -68,7 +71,8 @@ class Gateway:
         await entry(scope, receive, send)
 
     async def _serve(self) -> None:
-        self.runtime = Runtime(self._config, self._enqueue, self._file)
+        self.runtime = Runtime(self._config, self._enqueue, self._file, self._read_listed)
+        self.runtime.health.start()
         self._entry, self._sockets = Entry(self.runtime), SocketEntry(self.runtime)
         await self._server.serve(sockets=[self._socket])
         await self.runtime.aclose()

@@ -119,10 +119,16 @@ class Call:
             raise not_json(self._endpoint.name, 200, self._head.content_type, data)
         return data
 
-    async def require_stream(self) -> None:
-        """Raises `BackendError` unless the answer is an event stream."""
-        if self._head.content_type != "text/event-stream":
+    async def open_stream(self) -> Call:
+        """`open` for an answer that is to be an event stream, else a `BackendError`."""
+        await self.open()
+        if self._head.content_type == "text/event-stream":
+            return self
+        try:
             raise not_json(self._endpoint.name, 200, self._head.content_type, await self._read())
+        except BaseException as error:
+            self._end(error)
+            raise
 
     @property
     def content_type(self) -> str:

@@ -1,29 +1,37 @@
-"""The first endpoint that answers: the next is tried until the first byte has come, never after."""
+"""The first endpoint that answers. Another is tried until its client has been sent something, never after."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
 
 import structlog
 
 from responses_api import metrics
-from responses_api.backends.client import Call
 from responses_api.backends.fleet import Fleet
 from responses_api.backends.registry import Endpoint
 from responses_api.errors import ApiError, BackendError, RateLimited
 
 log = structlog.get_logger(__name__)
 
-Open = Callable[[Endpoint], Awaitable[Call]]
-"""Asks one endpoint. Raises `ApiError`."""
+T = TypeVar("T")
 
 
-async def open_first(fleet: Fleet, model: str, candidates: Sequence[Endpoint], open_at: Open, request_id: str) -> Call:
-    """The begun answer of the first of `candidates` that gives one. Raises what the last of them raised."""
+async def first_answer(
+    fleet: Fleet,
+    model: str,
+    candidates: Sequence[Endpoint],
+    ask: Callable[[Endpoint], Awaitable[T]],
+    request_id: str,
+) -> T:
+    """What the first of `candidates` gives that gives anything. Raises what the last of them raised.
+
+    `ask` asks one endpoint, and raises `ApiError`.
+    """
     if len(candidates) == 1:
         # There is nobody else: it is asked whatever is thought of it, and its answer tells.
         fleet.allows(candidates[0])
-        return await open_at(candidates[0])
+        return await ask(candidates[0])
     error: ApiError | None = None
     for endpoint in candidates:
         if not fleet.allows(endpoint):
@@ -31,7 +39,7 @@ async def open_first(fleet: Fleet, model: str, candidates: Sequence[Endpoint], o
         if error is not None:
             metrics.FAILOVERS.labels(endpoint.name).inc()
         try:
-            return await open_at(endpoint)
+            return await ask(endpoint)
         except ApiError as reason:
             if not is_worth_another(reason):
                 raise

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 
+import structlog
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
@@ -16,8 +17,12 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from responses_api.config.schema import RedisConfig
 from responses_api.redis.link import Asked, Link, Settle, give, is_refusal, open_link
 
+log = structlog.get_logger(__name__)
+
 SOON_SECONDS = 0.002
 FIRST_RETRY_SECONDS = 0.05
+COMPLAIN_SECONDS = 5.0
+"""The least between two lines in the log about one server."""
 LOOK_SECONDS = 0.25
 """How often the clock is looked at while replies are awaited."""
 
@@ -53,6 +58,7 @@ class Node:
         self._soon: asyncio.TimerHandle | None = None
         self._clock: asyncio.TimerHandle | None = None
         self._is_closed = False
+        self._complains_at = 0.0
 
     def add(self, asked: Asked) -> None:
         """Goes with this turn's pipeline."""
@@ -189,6 +195,11 @@ class Node:
     def _fail(self, error: BaseException, left: Sequence[Asked] = ()) -> None:
         """Whoever waits hears of it; the next is tried anew."""
         self._failures = 0
+        now = self._loop.time()
+        if now >= self._complains_at:
+            self._complains_at = now + COMPLAIN_SECONDS
+            reason = str(error) or type(error).__name__
+            log.warning("redis_unreachable", address=f"{self.host}:{self.port}", reason=reason)
         failed, self._waiting = [*left, *self._waiting], []
         for asked in failed:
             self.settle(asked, error if isinstance(error, RedisError | OSError) else RedisConnectionError(str(error)))

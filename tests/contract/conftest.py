@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import replace
 
@@ -11,6 +9,7 @@ import pytest
 
 from responses_api.config.schema import RedisConfig
 from responses_api.redis.pool import RedisPool
+from tests.redis_server import redis_server_binary
 from tests.valkey import Valkey
 
 SERVERS = ("valkey", "redis7", "cluster")
@@ -18,12 +17,7 @@ SERVERS = ("valkey", "redis7", "cluster")
 
 @pytest.fixture(scope="session")
 def redis7(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey]:
-    binary = shutil.which("redis-server")
-    if binary is None:
-        # CI installs it: there its absence is a fault.
-        assert "REQUIRE_SERVERS" not in os.environ, "redis-server is not installed"
-        pytest.skip("redis-server is not installed (apt install redis-server)")
-    server = Valkey(tmp_path_factory.mktemp("redis7"), binary=binary)
+    server = Valkey(tmp_path_factory.mktemp("redis7"), binary=redis_server_binary())
     yield server
     server.stop()
 

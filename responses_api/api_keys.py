@@ -5,37 +5,17 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
-from collections.abc import Callable
 from datetime import timedelta
-from functools import wraps
-from typing import ParamSpec, TypeVar
 
 from django.conf import settings
-from django.db import close_old_connections
 from django.db.models import Q
 from django.utils import timezone
 
 from responses_api.models import ApiKey, Project
-
-P = ParamSpec("P")
-T = TypeVar("T")
+from responses_api.orm_threads import in_thread
 
 SECRET_PREFIX = "rr-"  # noqa: S105 - how a secret begins
 _SHOWN_CHARS = 8
-
-
-def in_thread(function: Callable[P, T]) -> Callable[P, T]:
-    """For ORM code outside a request: a connection that died in the meantime must not fail the next call."""
-
-    @wraps(function)
-    def call(*args: P.args, **kwargs: P.kwargs) -> T:
-        close_old_connections()
-        try:
-            return function(*args, **kwargs)
-        finally:
-            close_old_connections()
-
-    return call
 
 
 def create_key(project: Project, name: str, lifetime: timedelta | None = None) -> tuple[ApiKey, str]:

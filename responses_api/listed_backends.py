@@ -6,22 +6,19 @@ from collections.abc import Sequence
 from typing import cast
 
 from django.core.exceptions import ValidationError
-from django.db import close_old_connections
 
 from responses_api.backends.registry import Endpoint, Listed
 from responses_api.config.check import base_url_problems
 from responses_api.config.schema import BackendApi, MaxTokensField, RouterConfig
 from responses_api.configured import router_config
 from responses_api.models import BackendEndpoint
+from responses_api.orm_threads import in_thread
 
 
+@in_thread
 def read_listed() -> Sequence[Listed]:
-    """All rows, by name. For a thread: a connection that died in the meantime must not fail the next call."""
-    close_old_connections()
-    try:
-        return [_listed(row) for row in BackendEndpoint.objects.all()]
-    finally:
-        close_old_connections()
+    """All rows, by name."""
+    return [_listed(row) for row in BackendEndpoint.objects.all()]
 
 
 def check(row: BackendEndpoint) -> None:

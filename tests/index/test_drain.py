@@ -13,6 +13,7 @@ import redis
 from responses_api import index_drain
 from responses_api.index_entry import STREAM_FIELD, IndexEntry, encode, stream_key
 from responses_api.models import ResponseIndex
+from responses_api.orm_threads import in_thread
 from tests.valkey import Valkey
 
 PREFIX = "drain:"
@@ -144,7 +145,8 @@ def test_a_second_drain_stands_back(client: redis.Redis) -> None:
 def test_two_drains_at_once_write_each_row_once(client: redis.Redis) -> None:
     add(client, *(entry(number) for number in range(500)))
     threads = [
-        threading.Thread(target=index_drain.drain, args=(client, PREFIX), kwargs={"batch_size": 50}) for _ in range(3)
+        threading.Thread(target=in_thread(index_drain.drain), args=(client, PREFIX), kwargs={"batch_size": 50})
+        for _ in range(3)
     ]
     for thread in threads:
         thread.start()

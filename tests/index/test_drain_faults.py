@@ -13,10 +13,10 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import LockError
 
 from responses_api import metrics
-from responses_api.api_keys import in_thread
 from responses_api.index_drain import Drained, drain
 from responses_api.index_entry import IndexEntry
 from responses_api.models import ResponseIndex
+from responses_api.orm_threads import in_thread
 from tests.index.conftest import Stream
 
 pytestmark = pytest.mark.django_db

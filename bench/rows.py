@@ -10,9 +10,10 @@ from typing import Protocol
 import httpx
 import msgspec
 
-from bench import background, load, streams, turns
+from bench import background, load, servers, streams, turns
+from bench.index_writes import ENTRIES
 from bench.load import DISTINCT, percentile, request_bytes
-from bench.servers import Server
+from bench.servers import Server, has_postgres
 from bench.stage import STREAM_SECONDS, TOKENS_PER_SECOND, Cost, Stage
 
 CHAIN_TURNS = 20
@@ -165,6 +166,21 @@ class BackgroundRuns:
 
 
 @dataclass(frozen=True, slots=True)
+class IndexWrites:
+    """The worker's batches of index rows; the cost is that of the process which writes them."""
+
+    name: str
+    title: str
+    on_postgres: bool = False
+
+    def measure(self, stage: Stage, seconds: float) -> Figures:
+        if self.on_postgres and not has_postgres():
+            return Figures(f"{self.title}: not installed")
+        seen = servers.index_writes(stage.fresh_folder(), stage.server_cores, on_postgres=self.on_postgres)
+        return Figures(self.title, ENTRIES, Cost(seen["seconds"], seen["cpu"]))
+
+
+@dataclass(frozen=True, slots=True)
 class IdleMemory:
     """A gateway that has answered its first request, and no more."""
 
@@ -256,6 +272,8 @@ ROWS: tuple[Row, ...] = (
     Turns("turns-websocket", "streamed turn, WebSocket", over_websocket=True),
     Resume("resume"),
     BackgroundRuns("background"),
+    IndexWrites("index-sqlite", "index rows into SQLite"),
+    IndexWrites("index-postgres", "index rows into PostgreSQL", on_postgres=True),
     IdleMemory("memory-idle"),
     OpenStreamsMemory("memory-streams"),
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import json
 import os
 import signal
 import socket
@@ -130,6 +131,20 @@ def gateway(folder: Path, cores: set[int], environ: Mapping[str, str]) -> Server
     port = free_port()
     command = [sys.executable, "-m", "router_site.web", "--port", str(port)]
     return Server(command, port, folder / "gateway.log", cores, environ)
+
+
+def has_postgres() -> bool:
+    return any(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+
+
+def index_writes(folder: Path, cores: set[int], *, on_postgres: bool) -> dict[str, float]:
+    """What `bench.index_writes` measured on one of `cores`: `seconds` and `cpu`, in seconds."""
+    starter = [str(ROOT / ".ci/postgres")] if on_postgres else []
+    command = [*starter, "taskset", "-c", str(min(cores)), sys.executable, "-m", "bench.index_writes"]
+    environ = {**os.environ, "ROUTER_VAR_DIR": str(folder)}
+    done = subprocess.run(command, cwd=ROOT, env=environ, check=True, capture_output=True, text=True)
+    seen: dict[str, float] = json.loads(done.stdout)
+    return seen
 
 
 def worker(folder: Path, cores: set[int], environ: Mapping[str, str]) -> Server:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -104,6 +105,9 @@ class Stage:
     def worker(self) -> Server:
         """On the gateway's core: the row that uses it measures it, not the gateway."""
         return self._ending.enter_context(servers.worker(self._folder, self.server_cores, self.site))
+
+    def fresh_folder(self) -> Path:
+        return Path(tempfile.mkdtemp(dir=self._folder))
 
     @contextlib.contextmanager
     def cost_of(self, server: Server) -> Iterator[Cost]:

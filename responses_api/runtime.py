@@ -125,11 +125,17 @@ class Runtime:
         await self.catalog.aclose()
         await self.tokenizer.aclose()
         await self.client.aclose()
+        await self.store.aclose()
         if self.pool is not None:
             await self.pool.aclose()
 
     def _stores(self) -> tuple[Store, ConversationStore]:
         api = self.config.response_api
+        if api.store_backend == "milvus" and self.pool is not None:
+            # An extra, which few install.
+            from responses_api.stores.milvus import MilvusStore
+
+            return MilvusStore(api.milvus), RedisConversations(self.pool)
         if api.store_backend == "redis" and self.pool is not None:
             return RedisStore(self.pool), RedisConversations(self.pool)
         return MemoryStore(api.max_responses), MemoryConversations(api.max_responses)
@@ -144,6 +150,6 @@ class Runtime:
 def _pool(config: RouterConfig) -> RedisPool | None:
     """With a memory store Redis serves the index alone, where an address for it is known."""
     redis = config.response_api.redis
-    if config.response_api.store_backend == "redis" or redis.address or redis.cluster_addresses:
+    if config.response_api.store_backend != "memory" or redis.address or redis.cluster_addresses:
         return RedisPool(redis)
     return None

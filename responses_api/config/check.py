@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator
+from importlib.util import find_spec
 from ipaddress import IPv6Address
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -93,10 +94,10 @@ def _check_cache(cache: ResponseCacheConfig) -> Iterator[Problem]:
 
 
 def _check_response_api(api: ResponseApiConfig) -> Iterator[Problem]:
-    if api.store_backend == "milvus":
-        yield Problem(
-            "response_api.store_backend", "milvus", "is not available in this version", "Use redis, or memory"
-        )
+    if api.store_backend == "milvus" and find_spec("pymilvus") is None:
+        remedy = "Install it: pip install 'pymilvus>=2.5' (and milvus-lite for a file), or use redis"
+        yield Problem("response_api.store_backend", "milvus", "needs a package that is not installed", remedy)
+    yield from _positive("response_api.milvus.timeout", api.milvus.timeout)
     yield from _at_least("response_api.ttl_seconds", api.ttl_seconds, 0)
     yield from _at_least("response_api.max_responses", api.max_responses, 1)
 

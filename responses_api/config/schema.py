@@ -46,6 +46,19 @@ class RedisConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class MilvusConfig:
+    """How to reach Milvus, where `store_backend` is that. Redis is needed beside it."""
+
+    address: str = "http://localhost:19530"
+    """Or the path of a file that ends in `.db`: Milvus Lite, for one process."""
+    username: str = ""
+    password: str = field(default="", repr=False)
+    database: str = "default"
+    collection: str = "responses"
+    timeout: float = 5
+
+
+@dataclass(frozen=True, slots=True)
 class ResponseApiConfig:
     """The Responses API and where its state lives."""
 
@@ -62,6 +75,7 @@ class ResponseApiConfig:
     include_output_text: bool = True
     """Top-level `output_text` in JSON bodies, as the documented examples show; clients that add it ignore ours."""
     redis: RedisConfig = field(default_factory=RedisConfig)
+    milvus: MilvusConfig = field(default_factory=MilvusConfig)
 
 
 @dataclass(frozen=True, slots=True)

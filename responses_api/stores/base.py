@@ -36,6 +36,9 @@ class Store(Protocol):
     async def ping(self) -> None:
         """Returns when the store answers."""
 
+    async def aclose(self) -> None:
+        """Gives back what is its own; a pool that it was given is its giver's."""
+
 
 class Outcome(Enum):
     """What a conversation's store says of a change."""

@@ -43,6 +43,9 @@ class MemoryStore:
     async def ping(self) -> None:
         return None
 
+    async def aclose(self) -> None:
+        """Nothing is its own."""
+
     def _live(self, response_id: str) -> bytes | None:
         value, deadline = self._entries.get(response_id, (None, None))
         if deadline is not None and self._clock() >= deadline:

@@ -50,6 +50,9 @@ class RedisStore:
     async def ping(self) -> None:
         await self._answer("ping", self._pool.ping())
 
+    async def aclose(self) -> None:
+        """Nothing is its own."""
+
     def _key(self, response_id: str) -> str:
         return response_key(self._pool.key_prefix, response_id)
 

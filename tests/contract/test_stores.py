@@ -7,25 +7,39 @@ from collections.abc import AsyncIterator, Callable
 
 import pytest
 
-from responses_api.config.schema import RedisConfig
+from responses_api.config.schema import MilvusConfig, RedisConfig
 from responses_api.errors import StoreUnavailable
 from responses_api.redis.pool import RedisPool
 from responses_api.shapes.ids import new_id
 from responses_api.stores.base import Store
 from responses_api.stores.memory import MemoryStore
+from responses_api.stores.milvus import MilvusStore
 from responses_api.stores.redis import RedisStore
 from tests.contract.conftest import SERVERS
 from tests.valkey import Valkey
 
 
-@pytest.fixture(params=["memory", *SERVERS])
-async def store(request: pytest.FixtureRequest, config_of: Callable[[str], RedisConfig]) -> AsyncIterator[Store]:
+@pytest.fixture(params=["memory", "milvus", *SERVERS])
+async def store(
+    request: pytest.FixtureRequest, config_of: Callable[[str], RedisConfig], milvus: MilvusConfig
+) -> AsyncIterator[Store]:
+    if request.param == "milvus":
+        milvus_store = MilvusStore(milvus)
+        yield milvus_store
+        await milvus_store.aclose()
+        return
     if request.param == "memory":
         yield MemoryStore(max_responses=1000)
         return
     pool = RedisPool(config_of(request.param))
     yield RedisStore(pool)
     await pool.aclose()
+
+
+@pytest.fixture(scope="module")
+def milvus(tmp_path_factory: pytest.TempPathFactory) -> MilvusConfig:
+    """Milvus Lite, in a file."""
+    return MilvusConfig(address=str(tmp_path_factory.mktemp("milvus") / "responses.db"), timeout=30)
 
 
 async def test_what_was_created_is_found(store: Store) -> None:
@@ -101,6 +115,45 @@ async def test_memory_forgets_after_the_ttl() -> None:
     now += 1
     assert await store.get(["resp_a"]) == [None]
     assert await store.create("resp_a", b"y", 60)
+
+
+async def test_milvus_hides_what_has_expired_and_sweeps_it(milvus: MilvusConfig) -> None:
+    now = 1000.0
+    store = MilvusStore(milvus, clock=lambda: now)
+    await store.create("resp_old", b"x", 60)
+    await store.create("resp_kept", b"x", 0)
+    now += 61
+    assert await store.get(["resp_old", "resp_kept"]) == [None, b"x"]
+    await store.create("resp_new", b"y", 60)
+    now -= 61
+    assert await store.get(["resp_old"]) == [None]
+    await store.aclose()
+
+
+async def test_milvus_keeps_long_texts_of_all_alphabets(milvus: MilvusConfig) -> None:
+    store = MilvusStore(milvus)
+    value = '{"text":"aé漢😀"}'.encode() * 20_000
+    assert await store.create("resp_long", value, 0)
+    assert await store.get(["resp_long"]) == [value]
+    assert await store.delete("resp_long")
+    assert await store.get(["resp_long"]) == [None]
+    await store.aclose()
+
+
+async def test_milvus_is_not_told_what_is_no_id(milvus: MilvusConfig) -> None:
+    store = MilvusStore(milvus)
+    for odd in ('" or id != "', "resp_'; --", "a" * 129, "", "résp"):
+        assert await store.get([odd]) == [None]
+        assert not await store.delete(odd)
+    await store.aclose()
+
+
+async def test_a_milvus_that_is_away_is_said_to_be() -> None:
+    store = MilvusStore(MilvusConfig(address="http://127.0.0.1:1", timeout=0.5))
+    with pytest.raises(StoreUnavailable, match="milvus"):
+        await store.ping()
+    assert not store.healthy
+    await store.aclose()
 
 
 async def test_redis_keys_have_a_real_ttl_and_zero_means_none(pool: RedisPool) -> None:

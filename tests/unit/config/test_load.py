@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from responses_api.config import check
 from responses_api.config.errors import ConfigError
 from responses_api.config.load import Loaded, load_config
 
@@ -43,10 +44,6 @@ REDIS = "response_api: {store_backend: redis, redis: {%s}}"
         (
             "response_api: {store_backend: etcd}",
             "response_api.store_backend = 'etcd': is unknown. Use one of: memory, redis, milvus.",
-        ),
-        (
-            "response_api: {store_backend: milvus}",
-            "response_api.store_backend = 'milvus': is not available in this version. Use redis, or memory.",
         ),
         (
             "response_api: {ttl_seconds: -1}",
@@ -336,3 +333,12 @@ def test_secrets_are_not_in_a_configurations_repr(tmp_path: Path) -> None:
         REDIS % "password: hunter2"
     )
     assert "hunter2" not in repr(load(tmp_path, text).config)
+
+
+def test_milvus_needs_its_package(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    file = tmp_path / "config.yaml"
+    file.write_text("response_api: {store_backend: milvus}")
+    assert load_config(file, {}).config.response_api.store_backend == "milvus"
+    monkeypatch.setattr(check, "find_spec", lambda name: None)
+    with pytest.raises(ConfigError, match=r"needs a package that is not installed\. Install it: pip install 'pymilvus"):
+        load_config(file, {})

@@ -32,7 +32,7 @@ Told = Callable[[str, float, str], None]
 class Member:
     """One endpoint's standing in this process."""
 
-    __slots__ = ("breaker", "calls", "in_flight", "reason")
+    __slots__ = ("breaker", "calls", "failed_probe", "in_flight", "reason")
 
     def __init__(self, rules: RoutingConfig) -> None:
         self.breaker = Breaker(
@@ -42,6 +42,8 @@ class Member:
         self.calls = 0
         self.reason = ""
         """Why it is not asked."""
+        self.failed_probe = False
+        """Is that what a probe said? Then a probe can say otherwise."""
 
 
 class Fleet:
@@ -191,10 +193,14 @@ class Fleet:
 
     def note_probe(self, name: str, failures: int, reason: str) -> None:
         """The outcome of a probe: how often in a row it has failed by now."""
+        member = self.member(name)
         if failures >= PROBES_TO_SPARE:
+            member.failed_probe = True
             self._spare(name, max(self.rules.breaker_pause, 2 * self.rules.probe_interval), reason)
-        elif failures == 0 and self.state(name) is not BreakerState.CLOSED:
-            self.member(name).breaker.close()
+        elif failures == 0 and member.failed_probe:
+            # A server whose engine hangs still lists its models: what calls found out, only a call takes back.
+            member.failed_probe = False
+            member.breaker.close()
             self._recovered(name)
 
     def publish_metrics(self) -> None:

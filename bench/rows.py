@@ -252,6 +252,7 @@ ROWS: tuple[Row, ...] = (
     Requests("hello-redis", "hello + one Redis GET", lambda stage: stage.hello_redis, _hello),
     Requests("get", "GET /v1/responses/{id}", _gateway, _get),
     Requests("stored", "proxied, store: true", _gateway, lambda _: create("answers")),
+    Requests("stored-spread", "the same, three endpoints", _gateway, lambda _: create("spread")),
     Requests(
         "stored-cluster", "the same, Redis Cluster", lambda stage: stage.cluster_gateway, lambda _: create("answers")
     ),

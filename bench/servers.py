@@ -179,5 +179,10 @@ def site(folder: Path, redis: str, backends: Mapping[str, Server]) -> dict[str, 
             f"  - {{name: {name}, models: [{name}], base_url: 'http://127.0.0.1:{server.port}/v1'}}\n"
             for name, server in backends.items()
         )
+        # One server thrice: the choice among several endpoints, and nothing else.
+        + "".join(
+            f"  - {{name: spread-{number}, models: [spread], base_url: 'http://127.0.0.1:{backends['answers'].port}/v1'}}\n"
+            for number in range(3)
+        )
     )
     return {"ROUTER_VAR_DIR": str(state), "ROUTER_CONFIG": str(config), "ROUTER_ALLOW_ANONYMOUS": "1"}

@@ -76,6 +76,9 @@ class Engine:
     def _choose(self, request: CreateRequest, before: History) -> Sequence[Endpoint]:
         """Who is to serve it, best first. Raises `ModelNotFound`, and `InvalidRequest` for what none of them can do."""
         candidates = self._fleet.candidates(request.model, before.served_by, request.conversation_id or "")
+        if len(candidates) == 1:
+            dialects.of(candidates[0].api).check(request)
+            return candidates
         able, refusal = [], None
         for endpoint in candidates:
             try:
@@ -137,7 +140,7 @@ class Engine:
         if instructions is None and self._inherit_instructions:
             instructions = before.instructions
         endpoint, dialect = candidates[0], dialects.of(candidates[0].api)
-        needs_raw = any(dialects.of(each.api).needs_raw_items for each in candidates)
+        needs_raw = dialect.needs_raw_items or any(dialects.of(each.api).needs_raw_items for each in candidates[1:])
         with_raw = with_raw or needs_raw or request.params.context_management is not None
         prompt = await self._prompts.assemble(context.project, request, before, instructions, with_raw=with_raw)
         response = response_shape.in_progress(request, int(time.time()), instructions)

@@ -33,18 +33,22 @@ async def first_answer(
         fleet.allows(candidates[0])
         return await ask(candidates[0])
     error: ApiError | None = None
-    for endpoint in candidates:
-        if not fleet.allows(endpoint):
-            continue
-        if error is not None:
-            metrics.FAILOVERS.labels(endpoint.name).inc()
-        try:
-            return await ask(endpoint)
-        except ApiError as reason:
-            if not is_worth_another(reason):
-                raise
-            error = reason
-            log.info("backend_failed", request_id=request_id, backend=endpoint.name, reason=reason.message)
+    tries, left = 0, list(candidates)
+    while left and tries < fleet.rules.max_tries:
+        # The first as given; a trial has the best of the others right behind it.
+        endpoint = fleet.draw(left) if tries > 1 else left[0]
+        left.remove(endpoint)
+        if fleet.allows(endpoint):
+            tries += 1
+            if error is not None:
+                metrics.FAILOVERS.labels(endpoint.name).inc()
+            try:
+                return await ask(endpoint)
+            except ApiError as reason:
+                if not is_worth_another(reason):
+                    raise
+                error = reason
+                log.info("backend_failed", request_id=request_id, backend=endpoint.name, reason=reason.message)
     raise error or fleet.refusal(model)
 
 

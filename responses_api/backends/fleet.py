@@ -54,6 +54,8 @@ class Fleet:
         self.rules = rules
         self._clock = clock
         self._members: dict[str, Member] = {}
+        self._spared: set[str] = set()
+        """Endpoints that are not simply asked: mostly none, and then nobody looks further."""
         self.tell: Told | None = None
         """Hears of endpoints that are to be spared everywhere."""
 
@@ -69,7 +71,7 @@ class Fleet:
     # -- whom to ask ---------------------------------------------------------------------------------------------
 
     def candidates(self, model: str, served_by: str = "", anchor: str = "") -> Sequence[Endpoint]:
-        """The endpoints to try, best first; more than one where the model has more.
+        """The endpoints that may be tried, the one to begin with first; `draw` chooses among the others.
 
         `served_by` is who served the conversation before; `anchor` stands for a conversation where that is not known.
         Raises `ModelNotFound`, or `BackendUnavailable` where all are drained.
@@ -77,19 +79,17 @@ class Fleet:
         endpoints = self.registry.endpoints_for(model)
         if len(endpoints) == 1:
             return endpoints
+        if not self._spared:
+            first = self._first(endpoints, served_by, anchor)
+            return [first, *(each for each in endpoints if each is not first)]
         now = self._clock()
-        states = {each.name: self.member(each.name).breaker for each in endpoints}
-        well = [each for each in endpoints if states[each.name].state(now) is BreakerState.CLOSED]
+        well = [each for each in endpoints if self.member(each.name).breaker.state(now) is BreakerState.CLOSED]
         # One whose pause is over is tried with a request that somebody else can still serve.
-        ordered = [each for each in endpoints if each not in well and states[each.name].would_allow(now)][:1]
+        rested = [each for each in endpoints if each not in well and self.member(each.name).breaker.would_allow(now)]
+        ordered = rested[:1]
         if well:
-            first = self._first(well, served_by, anchor)
-            ordered.append(first)
-            well = [each for each in well if each is not first]
-        while well and len(ordered) < self.rules.max_tries:
-            ordered.append(self._draw(well))
-            well.remove(ordered[-1])
-        return ordered or endpoints
+            ordered.append(self._first(well, served_by, anchor))
+        return [*ordered, *(each for each in well if each not in ordered)] or endpoints
 
     def _first(self, well: Sequence[Endpoint], served_by: str, anchor: str) -> Endpoint:
         if self.rules.sticky and (served_by or anchor):
@@ -98,9 +98,10 @@ class Fleet:
                 return before
             if anchor:
                 return select.sticky(well, anchor)
-        return self._draw(well)
+        return self.draw(well)
 
-    def _draw(self, endpoints: Sequence[Endpoint]) -> Endpoint:
+    def draw(self, endpoints: Sequence[Endpoint]) -> Endpoint:
+        """One of them, by the policy."""
         draw = random.random()  # noqa: S311
         if self.rules.lb_policy == "least_busy":
             return select.least_busy(
@@ -135,24 +136,24 @@ class Fleet:
         """It has ended, with what error; `first_byte_seconds` None: no answer had begun."""
         member = self.member(endpoint.name)
         member.in_flight -= 1
-        breaker, limit = member.breaker, self.rules.slow_first_byte
+        limit = self.rules.slow_first_byte
         if isinstance(error, RateLimited):
             self._spare(endpoint.name, rest_seconds(error), "asks for a rest (429)")
         elif isinstance(error, BackendError):
             self._note_failure(endpoint.name, error.message)
         elif error is not None and not isinstance(error, ApiError):
-            breaker.withdrawn()  # its client has left: nobody knows
+            member.breaker.withdrawn()  # its client has left: nobody knows
         elif limit and first_byte_seconds is not None and first_byte_seconds > limit:
             self._note_failure(endpoint.name, f"took {first_byte_seconds:.1f} s to its first byte")
         else:
-            was_open = breaker.state(self._clock()) is not BreakerState.CLOSED
-            breaker.succeeded()
-            if was_open:
+            member.breaker.succeeded()
+            if endpoint.name in self._spared and self.state(endpoint.name) is BreakerState.CLOSED:
                 self._recovered(endpoint.name)
 
     def _note_failure(self, name: str, reason: str) -> None:
         member, now = self.member(name), self._clock()
         if member.breaker.failed(now):
+            self._spared.add(name)
             member.reason = reason.rstrip(".")
             self._tell(name, member.breaker.open_until - now, member.reason)
 
@@ -160,10 +161,12 @@ class Fleet:
         member = self.member(name)
         member.breaker.open_for(seconds, self._clock())
         member.reason = reason
+        self._spared.add(name)
         self._tell(name, seconds, reason)
 
     def _recovered(self, name: str) -> None:
         self.member(name).reason = ""
+        self._spared.discard(name)
         self._tell(name, 0.0, "")
 
     def _tell(self, name: str, seconds: float, reason: str) -> None:
@@ -183,6 +186,7 @@ class Fleet:
         if member.breaker.open_until < self._clock() + seconds - 0.1:
             member.breaker.open_for(seconds, self._clock())
             member.reason = reason
+            self._spared.add(name)
 
     def learn_recovery(self, name: str) -> None:
         """Another process has had an answer from it."""
@@ -190,6 +194,7 @@ class Fleet:
         if member is not None and member.breaker.state(self._clock()) is not BreakerState.CLOSED:
             member.breaker.close()
             member.reason = ""
+            self._spared.discard(name)
 
     def note_probe(self, name: str, failures: int, reason: str) -> None:
         """The outcome of a probe: how often in a row it has failed by now."""

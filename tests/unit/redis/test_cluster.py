@@ -7,10 +7,10 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
-
 import redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import ResponseError
+
 from responses_api.config.schema import RedisConfig
 from responses_api.redis import cluster as cluster_module
 from responses_api.redis.cluster import slot_of, slots_in

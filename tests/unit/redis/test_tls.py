@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 import trustme
-
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
+
 from responses_api.config.schema import RedisConfig
 from responses_api.redis.pool import RedisPool
 from responses_api.redis.sync import sync_client

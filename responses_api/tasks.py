@@ -15,6 +15,7 @@ from responses_api import index_drain
 from responses_api.background import Ended, Nudge
 from responses_api.cache import filing
 from responses_api.cache.filing_queue import Filing
+from responses_api.config.schema import MAX_PRIORITY
 from responses_api.configured import router_config
 from responses_api.webhooks import deliveries, sender
 from responses_api.worker_loop import worker_loop
@@ -99,7 +100,13 @@ def enqueue_filings(filings: Sequence[Filing]) -> None:
 def enqueue_runs(nudges: Sequence[Nudge]) -> None:
     """Puts background runs into the workers' queue, by priority. Blocks; raises what the broker raises."""
     for response_id, priority in nudges:
-        run_response.apply_async(args=(response_id,), priority=priority, retry=False)
+        run_response.apply_async(args=(response_id,), priority=_for_broker(priority), retry=False)
+
+
+def _for_broker(priority: int) -> int:
+    """0 is the first; RabbitMQ takes the highest first, kombu's Redis the lowest."""
+    is_rabbitmq = str(run_response.app.conf.broker_url).startswith(("amqp", "pyamqp"))
+    return MAX_PRIORITY - priority if is_rabbitmq else priority
 
 
 def tell_end(ended: Ended) -> None:

@@ -19,7 +19,7 @@ django.setup(set_prefix=False)
 
 from django.conf import settings  # noqa: E402 - needs the settings module named
 
-from responses_api.config.schema import RedisConfig  # noqa: E402
+from responses_api.config.schema import MAX_PRIORITY, RedisConfig  # noqa: E402
 from responses_api.configured import router_config  # noqa: E402
 from responses_api.redis.addresses import DEFAULT_ADDRESS  # noqa: E402
 from responses_api.redis.sync import tls_options  # noqa: E402
@@ -81,7 +81,11 @@ app.conf.update(
     task_acks_late=True,
     task_serializer="json",
     accept_content=["json"],
-    task_queues=[Queue(name, Exchange(name), routing_key=name) for name in QUEUES],
+    task_queues=[
+        # RabbitMQ has to be told that there are priorities; kombu's Redis takes no notice.
+        Queue(name, Exchange(name), routing_key=name, queue_arguments={"x-max-priority": MAX_PRIORITY})
+        for name in QUEUES
+    ],
     task_default_queue="maintenance",
     worker_pool="threads",
     # They wait for I/O; the default is one a CPU. `./run` starts a worker for each kind of queue.

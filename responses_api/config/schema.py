@@ -162,6 +162,10 @@ class IndexConfig:
     """How long the row of a request that stored nothing is kept."""
 
 
+MAX_PRIORITY = 9
+"""Of a queue: 0 is the first, this the last."""
+
+
 @dataclass(frozen=True, slots=True)
 class BackgroundConfig:
     """Runs with `background: true`. They live in Redis, owned by leases, and need `store_backend: redis`."""

@@ -43,7 +43,8 @@ def run_launcher(*arguments: object, **extra: str) -> subprocess.CompletedProces
 class RunningSite:
     """Started at construction; `wait_until_ready` before asking it anything."""
 
-    def __init__(self, var: Path, *arguments: str) -> None:
+    def __init__(self, var: Path, *arguments: str, **extra: str) -> None:
+        """`extra` is added to the environment."""
         self.var = var
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
@@ -51,7 +52,7 @@ class RunningSite:
         command = [sys.executable, "-m", "router_site.launcher", "--var", str(var), "--port", str(self.port)]
         with self._output.open("w") as output:
             self.process = subprocess.Popen(
-                [*command, *arguments], cwd=ROOT, env=environ(), stdout=output, stderr=subprocess.STDOUT
+                [*command, *arguments], cwd=ROOT, env=environ() | extra, stdout=output, stderr=subprocess.STDOUT
             )
 
     @property

@@ -35,7 +35,7 @@ class BackendEndpoint(models.Model):
 
     class State(models.TextChoices):
         ACTIVE = "active"
-        DRAINED = "drained", "drained: finishes what runs, starts nothing"
+        DRAINED = "drained"
 
     class Api(models.TextChoices):
         CHAT = "chat", "Chat Completions"
@@ -46,13 +46,21 @@ class BackendEndpoint(models.Model):
         MAX_TOKENS = "max_tokens"
 
     name = models.CharField(max_length=100, unique=True)
-    state = models.CharField(max_length=16, choices=State.choices, default=State.ACTIVE)
+    state = models.CharField(
+        max_length=16,
+        choices=State.choices,
+        default=State.ACTIVE,
+        help_text="Drained: finishes what runs, starts nothing.",
+    )
     base_url = models.CharField(
-        max_length=500, blank=True, help_text="As http://host:8000/v1. Empty: the configured backend of this name."
+        "base URL",
+        max_length=500,
+        blank=True,
+        help_text="As http://host:8000/v1. Empty: the configured backend of this name.",
     )
     served_models = models.TextField("models", blank=True, help_text="The models it serves, one a line. Empty: any.")
     weight = models.PositiveIntegerField(default=1)
-    api = models.CharField(max_length=16, choices=Api.choices, default=Api.CHAT)
+    api = models.CharField("API", max_length=16, choices=Api.choices, default=Api.CHAT)
     max_tokens_field = models.CharField(
         max_length=32, choices=MaxTokensField.choices, default=MaxTokensField.MAX_COMPLETION_TOKENS
     )

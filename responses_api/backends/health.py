@@ -80,6 +80,9 @@ class Health:
             self._client = httpx.AsyncClient(timeout=self._rules.probe_timeout, trust_env=False)
             loops.append((self._rules.probe_interval, self._probe_all))
         self._tasks = [asyncio.ensure_future(_forever(seconds, work)) for seconds, work in loops]
+        if self._read_listed is not None:
+            # At once: a model may be served by nothing else.
+            self._tasks.append(asyncio.ensure_future(self._list()))
 
     async def aclose(self) -> None:
         for task in self._tasks:
@@ -175,3 +178,5 @@ async def _forever(seconds: float, work: Callable[[], Awaitable[None]]) -> None:
             await work()
         except CONNECTION_ERRORS as error:
             log.info("backend_state_unknown", reason=str(error) or type(error).__name__)
+        except Exception as error:
+            log.exception("backend_state_unknown", reason=str(error) or type(error).__name__)

@@ -88,8 +88,21 @@ def _calm_collector() -> None:
 
 
 def _say_what_to_know(configuration: Loaded, runtime: Runtime) -> None:
+    """Where state goes, and what the configuration's author should know."""
     for warning in configuration.warnings:
         log.warning("configuration", warning=warning)
+    api = configuration.config.response_api
+    redis = api.redis
+    if runtime.pool is not None:
+        log.info(
+            "redis",
+            mode="cluster" if redis.cluster_mode else "standalone",
+            nodes=len(redis.cluster_addresses) if redis.cluster_mode else 1,
+            pool_size=redis.pool_size,
+            tls=redis.tls_enabled,
+            key_prefix=redis.key_prefix,
+        )
+    log.info("response_api", enabled=api.enabled, store=runtime.store.name, ttl_seconds=api.ttl_seconds)
     if not runtime.store.survives_restart:
         log.warning("store_is_volatile", store=runtime.store.name, advice="state dies with this process; use redis")
 

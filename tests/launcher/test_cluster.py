@@ -111,6 +111,9 @@ def test_the_walk_through(cluster: DevCluster, site: RunningSite) -> None:
         purged = http.post("/v1/cache/purge", json={"all": True}).json()
         assert purged["entries"] == 1
         assert http.post(**ask).headers["x-cache"] == "MISS"
+    started = (site.var / "log" / "web.log").read_text()
+    assert '"mode":"cluster","nodes":6,"pool_size":20' in started
+    assert '"store":"redis","ttl_seconds":86400' in started
     eventually(lambda: {first_id, second["id"], run} <= set(index_ids(site.var)))
     assert cluster.is_ok()
 

@@ -336,3 +336,11 @@ def test_breakers_can_be_watched(fleet: Fleet, backends: list[FakeBackend]) -> N
     told = httpx.get(str(http.base_url).replace("/v1/", "/metrics")).text
     assert 'router_backend_spared{backend="a"} 1.0' in told
     assert 'router_backend_spared{backend="b"} 0.0' in told
+
+
+def test_streams_that_break_are_failures_too(fleet: Fleet, backends: list[FakeBackend]) -> None:
+    http = fleet.start(breaker_failures=2, breaker_pause=20)
+    backends[0].script(times=None, cut_after=3)
+    for _ in range(40):
+        assert http.post("/responses", json={**BODY, "stream": True}).status_code == 200
+    assert backends[0].calls()["chat"] == 2

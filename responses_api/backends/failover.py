@@ -34,9 +34,10 @@ async def first_answer(
         return await ask(candidates[0])
     error: ApiError | None = None
     tries, left = 0, list(candidates)
+    # A trial has the one that would have been first right behind it.
+    given = 2 if fleet.is_spared(left[0]) else 1
     while left and tries < fleet.rules.max_tries:
-        # The first as given; a trial has the best of the others right behind it.
-        endpoint = fleet.draw(left) if tries > 1 else left[0]
+        endpoint = left[0] if tries < given else fleet.draw(left)
         left.remove(endpoint)
         if fleet.allows(endpoint):
             tries += 1

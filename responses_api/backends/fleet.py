@@ -32,14 +32,13 @@ Told = Callable[[str, float, str], None]
 class Member:
     """One endpoint's standing in this process."""
 
-    __slots__ = ("breaker", "calls", "failed_probe", "in_flight", "reason")
+    __slots__ = ("breaker", "failed_probe", "in_flight", "reason")
 
     def __init__(self, rules: RoutingConfig) -> None:
         self.breaker = Breaker(
             rules.breaker_failures, rules.breaker_pause, rules.breaker_max_pause, rules.breaker_error_share
         )
         self.in_flight = 0
-        self.calls = 0
         self.reason = ""
         """Why it is not asked."""
         self.failed_probe = False
@@ -122,15 +121,17 @@ class Fleet:
 
     # -- how it went ---------------------------------------------------------------------------------------------
 
+    def is_spared(self, endpoint: Endpoint) -> bool:
+        """Is it not simply asked? It may be tried."""
+        return endpoint.name in self._spared
+
     def allows(self, endpoint: Endpoint) -> bool:
         """May it be asked now? Of those whose pause is over one call is told so, and its outcome decides."""
         return self.member(endpoint.name).breaker.allows(self._clock())
 
     def begin(self, endpoint: Endpoint) -> None:
         """A call begins."""
-        member = self.member(endpoint.name)
-        member.in_flight += 1
-        member.calls += 1
+        self.member(endpoint.name).in_flight += 1
 
     def end(self, endpoint: Endpoint, error: BaseException | None, first_byte_seconds: float | None) -> None:
         """It has ended, with what error; `first_byte_seconds` None: no answer had begun."""

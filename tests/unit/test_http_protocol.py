@@ -13,6 +13,7 @@ import uvicorn
 from router_site.http_protocol import WHOLE_ANSWER, GatewayProtocol
 
 BODY = b"x" * 3000
+HEAD = b"HTTP/1.1 200 OK\r\n"
 HEADERS = [(b"content-type", b"text/plain")]
 
 
@@ -117,15 +118,26 @@ async def test_a_header_cannot_begin_another(server: Server, value: bytes) -> No
 
 
 async def test_a_client_that_does_not_read_is_waited_for(server: Server) -> None:
-    reader, writer = await asyncio.open_connection(*server.address, limit=1024)
+    connection = socket.socket()
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    connection.connect(server.address)
+    reader, writer = await asyncio.open_connection(sock=connection, limit=1024)
     writer.transport.pause_reading()  # type: ignore[attr-defined]
-    asked = 2000
+    asked = 4000  # 13 MB of answers, more than any socket's buffer
     writer.write(KEEP * asked)
-    await asyncio.sleep(0.3)
-    assert len(server.taken) < asked
-    writer.transport.resume_reading()  # type: ignore[attr-defined]
-    seen = b""
-    while seen.count(b"HTTP/1.1 200 OK\r\n") < asked:
-        seen += await reader.read(1_000_000)
-    assert False in server.taken
-    writer.close()
+    try:
+        answered = -1
+        while len(server.taken) != answered:
+            answered = len(server.taken)
+            await asyncio.sleep(0.5)
+        assert 0 < answered < asked
+        writer.transport.resume_reading()  # type: ignore[attr-defined]
+        seen, end = 0, b""
+        while seen < asked:
+            read = end + await reader.read(1_000_000)
+            seen += read.count(HEAD)
+            end = read[-len(HEAD) + 1 :]
+        assert False in server.taken
+    finally:
+        writer.transport.abort()
+        await asyncio.sleep(0)

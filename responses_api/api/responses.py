@@ -7,7 +7,7 @@ from functools import partial
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 
 from responses_api.api.base import ApiView
-from responses_api.api.headers import backend_headers
+from responses_api.api.headers import backend_headers, remembered_headers
 from responses_api.api.http import Reply, Request, StreamReply
 from responses_api.api.principal import Principal
 from responses_api.api.query import PAGE_PARAMETERS, read_flag, read_include, read_integer, read_page
@@ -45,7 +45,9 @@ class ResponsesView(StatefulView):
         context = RequestContext(request.project, request.request_id, request.received, len(body), request.deadline)
         if (repeat := runtime.repeats.find(request.project, body, controls)) is not None:
             request.verdict = "hit"
-            return Reply(await runtime.repeats.give(repeat, context), extra_headers=runtime.repeats.headers(repeat))
+            answer = await runtime.repeats.give(repeat, context)
+            told = remembered_headers(repeat.entry.recording.backend, request.received)
+            return Reply(answer, extra_headers=[*told, *runtime.repeats.headers(repeat)])
         create = parse_create_request(body)
         if create.params.background:
             return await _submit(request, create, body, context)

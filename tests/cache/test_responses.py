@@ -28,6 +28,15 @@ def output(answer: httpx.Response) -> Any:
     return [{name: value for name, value in item.items() if name != "id"} for item in answer.json()["output"]]
 
 
+def test_every_answer_tells_who_gave_it(http: httpx.Client, backend: FakeBackend) -> None:
+    """Asked for, from Redis, and the very same body from memory."""
+    answers = [http.post("/responses", json=BODY) for _ in range(4)]
+    assert [each.headers["x-cache"] for each in answers] == ["MISS", "HIT", "HIT", "HIT"]
+    assert [each.headers["x-router-backend"] for each in answers] == ["fake"] * 4
+    assert [each.headers["x-router-tries"] for each in answers] == ["1", "0", "0", "0"]
+    assert all(0 < float(each.headers["x-router-overhead-ms"]) < 5000 for each in answers)
+
+
 def test_a_repeat_is_a_hit_and_a_response_of_its_own(http: httpx.Client, backend: FakeBackend) -> None:
     first, second = ask(http, metadata={"a": "1"}), ask(http, metadata={"b": "2"})
     assert backend.calls()["chat"] == 1

@@ -42,6 +42,8 @@ def http(config: RouterConfig, settings: Any) -> Iterator[httpx.Client]:
     settings.ROUTER_ALLOW_ANONYMOUS = True
     gateway = Gateway(config)
     with httpx.Client(base_url=gateway.base_url, timeout=10) as client:
+        # As `Runtime.warm_up` does: a connection that has yet to be opened is what may take longer than a lookup.
+        client.get("/cache/stats")
         yield client
     gateway.stop()
 

@@ -144,9 +144,7 @@ class CachedPassthrough:
             passage.context.project,
             controls.namespace,
             passage.model if config.cache_by_model else None,
-            sorted(each.name for each in self._registry.endpoints_for(passage.model))
-            if config.cache_by_provider
-            else None,
+            self._registry.names_for(passage.model) if config.cache_by_provider else None,
         )
         return question_of(api, scope, fields)
 

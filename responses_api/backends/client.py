@@ -206,7 +206,7 @@ class Call:
         return packet
 
     def _at_most(self, seconds: float) -> float:
-        """Of them, those that the client leaves. Raises `BackendTimeout` where it leaves none."""
+        """Of them, those that the client leaves. Raises `DeadlinePassed` where it leaves none."""
         if self._deadline == inf:
             return seconds
         left = self._deadline - time.perf_counter()

@@ -17,7 +17,7 @@ from responses_api.backends import select
 from responses_api.backends.registry import Endpoint, Registry
 from responses_api.breaker import Breaker, BreakerState
 from responses_api.config.schema import RoutingConfig
-from responses_api.errors import ApiError, BackendError, BackendUnavailable, RateLimited
+from responses_api.errors import ApiError, BackendError, BackendUnavailable, DeadlinePassed, RateLimited
 
 log = structlog.get_logger(__name__)
 
@@ -142,8 +142,8 @@ class Fleet:
             self._spare(endpoint.name, rest_seconds(error), "asks for a rest (429)")
         elif isinstance(error, BackendError):
             self._note_failure(endpoint.name, error.message)
-        elif error is not None and not isinstance(error, ApiError):
-            member.breaker.withdrawn()  # its client has left: nobody knows
+        elif isinstance(error, DeadlinePassed) or (error is not None and not isinstance(error, ApiError)):
+            member.breaker.withdrawn()  # its client would not wait, or has left: nobody knows
         elif limit and first_byte_seconds is not None and first_byte_seconds > limit:
             self._note_failure(endpoint.name, f"took {first_byte_seconds:.1f} s to its first byte")
         else:
@@ -188,6 +188,7 @@ class Fleet:
             member.breaker.open_for(seconds, self._clock())
             member.reason = reason
             self._spared.add(name)
+            self.publish_metrics()
 
     def learn_recovery(self, name: str) -> None:
         """Another process has had an answer from it."""
@@ -196,6 +197,7 @@ class Fleet:
             member.breaker.close()
             member.reason = ""
             self._spared.discard(name)
+            self.publish_metrics()
 
     def note_probe(self, name: str, failures: int, reason: str) -> None:
         """The outcome of a probe: how often in a row it has failed by now."""

@@ -8,7 +8,7 @@ and about a second. Only silence is not asked again: its caller has waited alrea
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 import structlog
@@ -98,11 +98,6 @@ class Cluster:
             self._refreshing.cancel()
         await asyncio.gather(*(node.aclose() for node in self._nodes.values()), *self._retired)
 
-    @property
-    def masters(self) -> Sequence[Address]:
-        """The nodes that commands go to, as far as is known."""
-        return list(self._nodes)
-
     # -- replies -------------------------------------------------------------------------------------------------
 
     def settle(self, asked: Asked, reply: Any) -> None:
@@ -119,6 +114,8 @@ class Cluster:
             return False
         if isinstance(error, AskError):
             # The slot is being moved, and this key has gone already: only this command goes there.
+            if self._loop.time() > self._give_up_at(asked):
+                return False
             node = self._node_at((error.host, error.port))
             node.add((("ASKING",), _nobody(self._loop)))
             node.add(asked)
@@ -138,14 +135,17 @@ class Cluster:
 
     def _again(self, asked: Asked, pause: float) -> bool:
         """Sends it after `pause`, longer the longer it has waited, unless it has waited for too long."""
-        now = self._loop.time()
-        given_up_at = self._given_up_at.setdefault(asked[1], now + KEPT_WAITING_SECONDS)
+        now, given_up_at = self._loop.time(), self._give_up_at(asked)
         waited = KEPT_WAITING_SECONDS - (given_up_at - now)
         pause = min(max(pause, waited / 4 if pause else 0.0), LONGEST_PAUSE_SECONDS)
         if self._is_closed or now + pause > given_up_at:
             return False
         self._loop.call_later(pause, self._resend, asked)
         return True
+
+    def _give_up_at(self, asked: Asked) -> float:
+        """Counted from when it was first turned away."""
+        return self._given_up_at.setdefault(asked[1], self._loop.time() + KEPT_WAITING_SECONDS)
 
     def _resend(self, asked: Asked) -> None:
         if asked[1].done():  # its caller has gone

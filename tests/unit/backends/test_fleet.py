@@ -6,7 +6,7 @@ from responses_api.backends.fleet import Fleet, rest_seconds
 from responses_api.backends.registry import Registry
 from responses_api.breaker import BreakerState
 from responses_api.config.schema import BackendConfig, RouterConfig, RoutingConfig
-from responses_api.errors import BackendError, RateLimited
+from responses_api.errors import BackendError, DeadlinePassed, RateLimited
 
 CONFIG = RouterConfig(backends=tuple(BackendConfig(name, f"http://{name}/v1") for name in "abc"))
 ERROR = BackendError("it broke.")
@@ -107,6 +107,19 @@ def test_a_conversation_stays_and_moves_alone() -> None:
     fail(well, "c")
     moved = {anchor: names(well, anchor=anchor)[0] for anchor in anchors}
     assert all(moved[anchor] == home for anchor, home in homes.items() if home != "c")
+
+
+def test_a_client_without_patience_proves_nothing() -> None:
+    clock = Clock()
+    sick = fleet(clock, breaker_pause=2)
+    fail(sick, "a")
+    clock.now = 2
+    trial = sick.candidates("m")[0]
+    assert sick.allows(trial)
+    sick.begin(trial)
+    sick.end(trial, DeadlinePassed(), None)
+    assert sick.state("a") is BreakerState.HALF_OPEN
+    assert sick.allows(trial)  # somebody else may try
 
 
 def test_calls_in_progress_are_counted() -> None:

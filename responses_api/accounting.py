@@ -77,6 +77,7 @@ class Accounting:
         is_first, run.settled = not run.settled, True
         entry = _index_entry(run, status, error_code, stored=stored, response_bytes=response_bytes)
         entry.expires_at = self.expiry(run.response.created_at, stored=stored)
+        entry.corrects = not is_first
         self._index.add(entry)
         # Of what is given again nobody is paid.
         if is_first and run.response.usage is not None and run.called_at:
@@ -113,7 +114,9 @@ def _index_entry(run: Run, status: str, error_code: str, *, stored: bool, respon
         conversation=response.conversation.id if response.conversation else "",
         verdict=run.verdict,
         verdict_reason=run.verdict_reason,
+        cache_entry=run.cache_entry,
         backend=run.endpoint.name,
+        tries=run.tries,
         input_tokens=usage.input_tokens if usage else 0,
         cached_tokens=usage.input_tokens_details.cached_tokens if usage else 0,
         output_tokens=usage.output_tokens if usage else 0,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -16,6 +16,7 @@ from responses_api.cache.invalidation import Target
 from responses_api.cache.key import NotComparableError, Question
 from responses_api.cache.service import ResponseCache
 from responses_api.cached_responses import CachedResponses
+from responses_api.config.schema import ModelConfig, Price
 from responses_api.errors import CacheEntryNotFound, InvalidRequest, StoreUnavailable
 from responses_api.redis.pool import CONNECTION_ERRORS
 from responses_api.run import RequestContext
@@ -46,9 +47,12 @@ class PurgeRequest(Struct, forbid_unknown_fields=True):
 class CacheControl:
     """One per event loop. Every method raises `ApiError`."""
 
-    def __init__(self, cached: CachedResponses, cache: ResponseCache | None) -> None:
+    def __init__(
+        self, cached: CachedResponses, cache: ResponseCache | None, model_config: Mapping[str, ModelConfig]
+    ) -> None:
         self._cached = cached
         self._cache = cache
+        self._model_config = model_config
 
     async def purge(self, project: str, target: Target, *, dry_run: bool) -> dict[str, Any]:
         """What went, or would go; out of use in every process when this returns."""
@@ -74,8 +78,12 @@ class CacheControl:
             "entries": number,
             "bytes": size,
             "max_bytes": cache.config.max_bytes_per_project,
-            "days": [_told(day) for day in read],
+            "days": [_told(day, self._price(day.model)) for day in read],
         }
+
+    def _price(self, model: str) -> Price | None:
+        config = self._model_config.get(model)
+        return config.price if config is not None else None
 
     async def explain(self, request: CreateRequest, context: RequestContext, controls: Controls) -> dict[str, Any]:
         """What the cache would do with a create, and why; no backend is asked."""
@@ -110,11 +118,27 @@ class CacheControl:
             raise StoreUnavailable(f"redis: {type(error).__name__}") from error
 
 
-def _told(day: Day) -> dict[str, Any]:
+def _told(day: Day, price: Price | None) -> dict[str, Any]:
     counts = {name: day.counts.get(name, 0) for name in FIELDS}
     asked = counts["hit"] + counts["stale"] + counts["collapsed"] + counts["miss"]
     ratio = round((asked - counts["miss"]) / asked, 4) if asked else None
-    return {"date": day.date, "model": day.model, **counts, "hit_ratio": ratio}
+    return {
+        "date": day.date,
+        "model": day.model,
+        **counts,
+        "saved_money": saved_money(counts, price),
+        "hit_ratio": ratio,
+    }
+
+
+def saved_money(counts: Mapping[str, int], price: Price | None) -> float | None:
+    """What the tokens saved would have cost; None where the model has no price."""
+    if price is None:
+        return None
+    return round(
+        (counts.get("saved_input_tokens", 0) * price.input + counts.get("saved_output_tokens", 0) * price.output) / 1e6,
+        6,
+    )
 
 
 def _described(entry: Entry) -> dict[str, Any]:

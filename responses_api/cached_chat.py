@@ -163,6 +163,7 @@ class CachedPassthrough:
         passage.verdict, passage.verdict_reason = judgement.verdict, judgement.reason
         metrics.of(metrics.CACHE_VERDICTS, judgement.verdict, judgement.reason).inc()
         if chat.question is not None:
+            passage.cache_entry = chat.question.digest
             self.cache.counts.note(passage.context.project, passage.model, judgement.verdict, chat.found.given)
 
     # -- leading -------------------------------------------------------------------------------------------------

@@ -151,6 +151,7 @@ class CachedResponses:
         create.run.verdict, create.run.verdict_reason = judgement.verdict, judgement.reason
         metrics.of(metrics.CACHE_VERDICTS, judgement.verdict, judgement.reason).inc()
         if create.question is not None:
+            create.run.cache_entry = create.question.digest
             self.cache.counts.note(
                 create.run.context.project, create.run.request.model, judgement.verdict, create.found.given
             )

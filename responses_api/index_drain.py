@@ -1,7 +1,8 @@
 """Index entries: from the Redis stream to SQL, in batches, idempotently.
 
 Entries leave the stream only after their transaction is committed. Killed in between, the next drain writes the same
-rows again, over themselves: none is lost, none doubled.
+rows again, over themselves; what it adds to the buckets of `traffic` is held back by a cursor, kept in the same
+transaction: none is lost, none doubled.
 """
 
 from __future__ import annotations
@@ -18,9 +19,9 @@ from django.utils import timezone
 from redis.exceptions import LockError
 from redis.lock import Lock
 
-from responses_api import metrics
+from responses_api import metrics, tail, traffic
 from responses_api.index_entry import STREAM_FIELD, IndexEntry, decode, stream_key
-from responses_api.models import ResponseIndex
+from responses_api.models import DrainCursor, ResponseIndex, TrafficBucket
 
 log = structlog.get_logger(__name__)
 
@@ -74,13 +75,16 @@ def _drain_batch(
     client: Any, lock: Lock, key_prefix: str, raw: list[tuple[bytes, dict[bytes, bytes]]], result: Drained
 ) -> None:
     rejected_before = result.rejected
-    entries = [entry for _, fields in raw if (entry := _decode(fields, result)) is not None]
+    decoded = [(stream_id, entry) for stream_id, fields in raw if (entry := _decode(fields, result)) is not None]
+    entries = [entry for _, entry in decoded]
     with transaction.atomic():
         _write_what_fits(entries, result)
+        _count(stream_key(key_prefix), decoded)
         # Asked last: a drain that slept through its lock would write old entries over the rows of its successor. One
         # that takes over after this waits for the same rows until the commit.
         lock.reacquire()
     client.xdel(stream_key(key_prefix), *(stream_id for stream_id, _ in raw))
+    tail.show(client, key_prefix, entries)
     result.written += len(raw) - (result.rejected - rejected_before)
     metrics.INDEX_DRAINED.inc(len(raw))
 
@@ -103,7 +107,10 @@ def write(entries: Iterable[IndexEntry]) -> None:
 
 
 def sweep(now: datetime, *, batch_size: int = BATCH_SIZE) -> int:
-    """Deletes the rows of responses that have expired; how many. In batches, so that no lock is held for long."""
+    """Deletes the rows of responses that have expired, and old buckets; how many rows. In batches, so that no lock is
+    held for long."""
+    for seconds, kept in traffic.SPANS.items():
+        TrafficBucket.objects.filter(seconds=seconds, start__lt=int(now.timestamp()) - kept).delete()
     total = 0
     while expired := list(
         ResponseIndex.objects.filter(expires_at__lt=now).order_by().values_list("id", flat=True)[:batch_size]
@@ -132,6 +139,51 @@ def _write_what_fits(entries: list[IndexEntry], result: Drained) -> None:
                 _reject(error, result)
 
 
+def _count(stream: str, decoded: list[tuple[bytes, IndexEntry]]) -> None:
+    """Adds what has not been counted yet to its buckets. Under the drain's lock: nobody else writes them."""
+    cursor = DrainCursor.objects.filter(stream=stream).first() or DrainCursor(
+        stream=stream, milliseconds=-1, sequence=0
+    )
+    new = [(place, entry) for id_, entry in decoded if (place := _place(id_)) > (cursor.milliseconds, cursor.sequence)]
+    if not new:
+        return
+    cursor.milliseconds, cursor.sequence = max(place for place, _ in new)
+    cursor.save()
+    added = {_cut(key): value for key, value in traffic.by_bucket(entry for _, entry in new).items()}
+    known = TrafficBucket.objects.filter(start__in={start for _, start, _, _ in added})
+    rows = {(row.seconds, row.start, row.dimension, row.name): row for row in known}
+    for key, value in added.items():
+        row = rows.get(key)
+        if row is None:
+            seconds, start, dimension, name = key
+            row = rows[key] = TrafficBucket(seconds=seconds, start=start, dimension=dimension, name=name)
+        else:
+            value.merge(traffic.decode(row.traffic))
+        row.traffic = traffic.encode(value)
+    TrafficBucket.objects.bulk_create(
+        [rows[key] for key in added],
+        update_conflicts=True,
+        update_fields=["traffic"],
+        unique_fields=["seconds", "dimension", "start", "name"],
+        batch_size=200,
+    )
+
+
+def _place(stream_id: bytes) -> tuple[int, int]:
+    milliseconds, _, sequence = stream_id.partition(b"-")
+    return int(milliseconds), int(sequence)
+
+
+def _cut(key: traffic.Key) -> traffic.Key:
+    seconds, start, dimension, name = key
+    return seconds, start, dimension, _fitting(name, 200)
+
+
+def _fitting(text: str, max_length: int) -> str:
+    """SQLite would take longer text, or a NUL; PostgreSQL refuses the whole batch."""
+    return text[:max_length].replace("\x00", "")
+
+
 def _reject(error: Exception, result: Drained) -> None:
     result.rejected += 1
     metrics.INDEX_REJECTED.inc()
@@ -139,10 +191,9 @@ def _reject(error: Exception, result: Drained) -> None:
 
 
 def _row(entry: IndexEntry) -> ResponseIndex:
-    fields = {name: getattr(entry, name) for name in entry.__struct_fields__ if name != "op"}
+    fields = {name: getattr(entry, name) for name in entry.__struct_fields__ if name not in ("op", "corrects")}
     for name, max_length in _MAX_LENGTHS.items():
-        # SQLite would take longer text, or a NUL; PostgreSQL refuses the whole batch.
-        fields[name] = fields[name][:max_length].replace("\x00", "")
+        fields[name] = _fitting(fields[name], max_length)
     fields["created_at"] = datetime.fromtimestamp(entry.created_at, UTC)
     fields["expires_at"] = None if entry.expires_at is None else datetime.fromtimestamp(entry.expires_at, UTC)
     return ResponseIndex(**fields)

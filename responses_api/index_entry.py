@@ -21,7 +21,8 @@ class IndexEntry(msgspec.Struct, kw_only=True, omit_defaults=True):
     """One request's row. A later entry of the same `id` replaces an earlier one; `op="delete"` marks it deleted.
 
     `created_at` and `expires_at` are Unix seconds (`expires_at` None: never); `*_ms` are milliseconds; `*_bytes` the
-    JSON as sent and received by the client. `gateway_ms` is the time the gateway itself added.
+    JSON as sent and received by the client. `gateway_ms` is the time the gateway itself added. `cache_entry` is the
+    digest of what the cache was asked for; `tries` how many endpoints were asked; `corrects`: it had ended already.
     """
 
     id: str
@@ -41,7 +42,9 @@ class IndexEntry(msgspec.Struct, kw_only=True, omit_defaults=True):
     conversation: str = ""
     verdict: str = "bypass"
     verdict_reason: str = ""
+    cache_entry: str = ""
     backend: str = ""
+    tries: int = 0
     input_tokens: int = 0
     cached_tokens: int = 0
     output_tokens: int = 0
@@ -51,6 +54,7 @@ class IndexEntry(msgspec.Struct, kw_only=True, omit_defaults=True):
     duration_ms: float = 0
     first_token_ms: float | None = None
     gateway_ms: float = 0
+    corrects: bool = False
 
 
 _encoder = msgspec.json.Encoder()

@@ -40,6 +40,7 @@ CACHE_WRITES = Counter("router_cache_writes_total", "Answers for the cache by wh
 WEBHOOK_ATTEMPTS = Counter("router_webhook_attempts_total", "Attempts to deliver webhooks by outcome.", ["outcome"])
 INDEX_DROPPED = Counter("router_index_dropped_total", "Index entries that could not be handed to Redis.")
 INDEX_DRAINED = Counter("router_index_drained_total", "Index entries taken from Redis.")
+TAIL_LOST = Counter("router_tail_lost_total", "Batches that the console's live tail did not get to see.")
 INDEX_REJECTED = Counter("router_index_rejected_total", "Index entries that could not be read and were set aside.")
 
 

@@ -127,7 +127,9 @@ class ResponseIndex(models.Model):
     conversation = models.CharField(max_length=64, default="")
     verdict = models.CharField(max_length=16)
     verdict_reason = models.CharField(max_length=64)
+    cache_entry = models.CharField(max_length=64, default="")
     backend = models.CharField(max_length=200)
+    tries = models.BigIntegerField(default=0)
     input_tokens = models.BigIntegerField()
     cached_tokens = models.BigIntegerField()
     output_tokens = models.BigIntegerField()
@@ -146,11 +148,54 @@ class ResponseIndex(models.Model):
             models.Index(fields=["project", "-created_at"], name="response_project"),
             models.Index(fields=["model", "-created_at"], name="response_model"),
             models.Index(fields=["status", "-created_at"], name="response_status"),
+            models.Index(fields=["verdict", "-created_at"], name="response_verdict"),
+            models.Index(fields=["backend", "-created_at"], name="response_backend"),
             models.Index(fields=["expires_at"], name="response_expiry"),
+            models.Index(
+                fields=["conversation", "-created_at"],
+                name="response_conversation",
+                condition=~models.Q(conversation=""),
+            ),
+            models.Index(
+                fields=["previous_response_id"], name="response_follows", condition=~models.Q(previous_response_id="")
+            ),
+            models.Index(
+                fields=["cache_entry", "-created_at"], name="response_entry", condition=~models.Q(cache_entry="")
+            ),
         ]
 
     def __str__(self) -> str:
         return self.id
+
+
+class TrafficBucket(models.Model):
+    """What happened in `seconds` from `start` (Unix seconds): `traffic.Traffic` as JSON.
+
+    Charts read these; rows of single requests are never added up for them.
+    """
+
+    seconds = models.IntegerField()
+    start = models.BigIntegerField()
+    dimension = models.CharField(max_length=16)
+    name = models.CharField(max_length=200)
+    traffic = models.TextField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["seconds", "dimension", "start", "name"], name="bucket_once")]
+
+    def __str__(self) -> str:
+        return f"{self.dimension} {self.name} {self.start}+{self.seconds}"
+
+
+class DrainCursor(models.Model):
+    """How far an index stream has been counted: the same entry, drained twice, makes one row and counts once."""
+
+    stream = models.CharField(primary_key=True, max_length=200)
+    milliseconds = models.BigIntegerField()
+    sequence = models.BigIntegerField()
+
+    def __str__(self) -> str:
+        return f"{self.stream} {self.milliseconds}-{self.sequence}"
 
 
 class WebhookEndpoint(models.Model):

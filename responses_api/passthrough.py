@@ -89,6 +89,8 @@ class Passage:
     verdict: str = "bypass"
     """The cache's, and why."""
     verdict_reason: str = ""
+    cache_entry: str = ""
+    """The digest of what the cache was asked for."""
 
 
 class Passthrough:
@@ -197,7 +199,9 @@ class Passthrough:
                 stream=passage.streams,
                 verdict=passage.verdict,
                 verdict_reason=passage.verdict_reason,
+                cache_entry=passage.cache_entry,
                 backend=passage.endpoint.name,
+                tries=passage.tries,
                 input_tokens=given.input_tokens if given else usage.input_tokens if usage else 0,
                 cached_tokens=usage.input_tokens_details.cached_tokens if usage else 0,
                 output_tokens=given.output_tokens if given else usage.output_tokens if usage else 0,

@@ -56,6 +56,8 @@ class Run(Struct):
     verdict: str = "bypass"
     """The cache's, and why."""
     verdict_reason: str = ""
+    cache_entry: str = ""
+    """The digest of what the cache was asked for."""
     made: list[Item] = []
     """Output items that the gateway made before the model said anything, and the tokens that took."""
     made_usage: Usage | None = None

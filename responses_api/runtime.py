@@ -93,7 +93,7 @@ class Runtime:
         )
         self.cache = ResponseCache(config, self.pool, file) if self.pool is not None else None
         self.cached = CachedResponses(self.engine, self.registry, self.cache)
-        self.cache_control = CacheControl(self.cached, self.cache)
+        self.cache_control = CacheControl(self.cached, self.cache, config.model_config)
         self.repeats = Repeats(self.cache, self.stored, self.index, self.accounting)
         self.passthrough = Passthrough(self.fleet, self.client, self.index, self.accounting)
         self.cached_passthrough = CachedPassthrough(self.passthrough, self.registry, self.cache)

@@ -14,7 +14,7 @@ from typing import Any
 
 from responses_api import metrics
 from responses_api.cache.entry import Entry
-from responses_api.cache.layout import sizes_key, stats_key, used_key
+from responses_api.cache.layout import bytes_key, hits_key, stats_key, total_key, used_key
 from responses_api.cache.policy import Verdict
 from responses_api.redis.pool import CONNECTION_ERRORS, RedisPool
 
@@ -42,6 +42,7 @@ class Counts:
         self._prefix = prefix
         self._counted: Counter[tuple[str, str, str]] = Counter()
         self._used: dict[str, dict[str, float]] = {}
+        self._hits: Counter[tuple[str, str]] = Counter()
         self._timer: asyncio.TimerHandle | None = None
 
     def note(self, project: str, model: str, verdict: str, entry: Entry | None) -> None:
@@ -54,6 +55,7 @@ class Counts:
             counted[project, model, "saved_output_tokens"] += recording.output_tokens
             counted[project, model, "saved_milliseconds"] += int(recording.seconds * 1000)
             self._used.setdefault(project, {})[entry.digest] = time.time()
+            self._hits[project, entry.digest] += 1
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(FLUSH_SECONDS, self.flush)
 
@@ -64,6 +66,7 @@ class Counts:
             self._timer = None
         counted, self._counted = self._counted, Counter()
         used, self._used = self._used, {}
+        hits, self._hits = self._hits, Counter()
         day = datetime.now(UTC).date().isoformat()
         sent = [
             self._pool.execute("HINCRBY", stats_key(self._prefix, project, day), f"{model}{_SEPARATOR}{name}", number)
@@ -78,6 +81,10 @@ class Counts:
             scores = [each for digest, at in when.items() for each in (at, digest)]
             # XX: what has been struck out of the books meanwhile stays out.
             sent.append(self._pool.execute("ZADD", used_key(self._prefix, project), "XX", *scores))
+        sent += [
+            self._pool.execute("ZADD", hits_key(self._prefix, project), "XX", "INCR", number, digest)
+            for (project, digest), number in hits.items()
+        ]
         for reply in sent:
             reply.add_done_callback(_count_lost)
 
@@ -91,9 +98,9 @@ class Counts:
 
     async def sizes(self, project: str) -> tuple[int, int]:
         """How many entries the project has, and their bytes. Raises what Redis raises."""
-        key = sizes_key(self._prefix, project)
-        number, total = self._pool.execute("HLEN", key), self._pool.execute("HGET", key, "total")
-        return max(0, int(await number) - 1), int(await total or 0)
+        number = self._pool.execute("ZCARD", bytes_key(self._prefix, project))
+        total = self._pool.execute("GET", total_key(self._prefix, project))
+        return int(await number), int(await total or 0)
 
 
 def _days(date: str, reply: Any) -> list[Day]:

@@ -16,6 +16,8 @@ from msgspec import Struct
 VERSION = b"\x01"
 PLAIN = b"\x02"
 """Not compressed: an answer that is not filed yet."""
+BANNED = b"\x00"
+"""In an entry's place: the answer to this question is never to be given again."""
 MAX_BYTES = 64 * 1024 * 1024
 """Of what is read: a damaged length must not claim all memory."""
 _LEVEL = 3

@@ -15,13 +15,13 @@ from responses_api.cache.entry import Entry
 from responses_api.cache.filing_queue import Filing
 from responses_api.cache.invalidation import STRIKE
 from responses_api.cache.layout import (
+    books,
     deadlines_key,
     entry_key,
     epochs_key,
     flight_key,
     prefix_of,
     projects_key,
-    sizes_key,
     used_key,
 )
 from responses_api.config.schema import RouterConfig
@@ -30,24 +30,32 @@ LINGER_MS = 3000
 """How long a filed answer stays where followers look for it."""
 SWEEP_BATCH = 1000
 
-# KEYS: sizes, used, deadlines. ARGV: digest, bytes, now, deadline, most bytes. Gives the digests that had to go.
+# KEYS: books. ARGV: digest, bytes, now, deadline, most bytes. Gives the digests that had to go.
 _BOOK = """
-local old = tonumber(redis.call('HGET', KEYS[1], ARGV[1]) or 0)
-redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
+local old = tonumber(redis.call('ZSCORE', KEYS[1], ARGV[1]) or 0)
+redis.call('ZADD', KEYS[1], ARGV[2], ARGV[1])
 redis.call('ZADD', KEYS[2], ARGV[3], ARGV[1])
 redis.call('ZADD', KEYS[3], ARGV[4], ARGV[1])
-local total = redis.call('HINCRBY', KEYS[1], 'total', ARGV[2] - old)
+redis.call('ZADD', KEYS[4], 'NX', 0, ARGV[1])
+local total = redis.call('INCRBY', KEYS[5], ARGV[2] - old)
 local gone = {}
 while total > tonumber(ARGV[5]) do
   local oldest = redis.call('ZPOPMIN', KEYS[2])
   if not oldest[1] then break end
-  local size = tonumber(redis.call('HGET', KEYS[1], oldest[1]) or 0)
-  redis.call('HDEL', KEYS[1], oldest[1])
-  redis.call('ZREM', KEYS[3], oldest[1])
-  total = redis.call('HINCRBY', KEYS[1], 'total', -size)
+  local size = tonumber(redis.call('ZSCORE', KEYS[1], oldest[1]) or 0)
+  for _, book in ipairs({KEYS[1], KEYS[3], KEYS[4]}) do redis.call('ZREM', book, oldest[1]) end
+  total = redis.call('DECRBY', KEYS[5], size)
   gone[#gone + 1] = oldest[1]
 end
 return gone
+"""
+
+
+# KEYS: entry. ARGV: its bytes, milliseconds. An operator's ban stays.
+_FILE = """
+if redis.call('GETRANGE', KEYS[1], 0, 0) == '\\0' then return 0 end
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+return 1
 """
 
 
@@ -77,14 +85,15 @@ def _file(client: Any, config: RouterConfig, entry: Entry, value: bytes) -> None
     deadline = entry.created_at + entry.ttl + config.response_cache.stale_seconds
     if deadline <= now:
         return
+    if not client.eval(_FILE, 1, entry_key(prefix, entry.digest), value, int((deadline - now) * 1000)):
+        return
     pipeline = client.pipeline(transaction=False)
-    pipeline.set(entry_key(prefix, entry.digest), value, px=int((deadline - now) * 1000))
     pipeline.pexpire(flight_key(prefix, entry.digest), LINGER_MS)
     pipeline.sadd(projects_key(prefix), entry.project)
     pipeline.execute()
-    books = _books(prefix, entry.project)
+    keys = books(prefix, entry.project)
     bound = config.response_cache.max_bytes_per_project
-    gone = client.eval(_BOOK, len(books), *books, entry.digest, len(value), now, deadline, bound)
+    gone = client.eval(_BOOK, len(keys), *keys, entry.digest, len(value), now, deadline, bound)
     for digest in gone:
         client.delete(entry_key(prefix, digest.decode()))
         metrics.CACHE_WRITES.labels("evicted").inc()
@@ -92,8 +101,8 @@ def _file(client: Any, config: RouterConfig, entry: Entry, value: bytes) -> None
 
 def strike(client: Any, prefix: str, project: str, digests: Iterable[str | bytes]) -> None:
     """Takes entries out of a project's books."""
-    books = _books(prefix, project)
-    client.eval(STRIKE.text, len(books), *books, *digests)
+    keys = books(prefix, project)
+    client.eval(STRIKE.text, len(keys), *keys, *digests)
 
 
 def sweep(client: Any, config: RouterConfig, now: float) -> int:
@@ -107,7 +116,3 @@ def sweep(client: Any, config: RouterConfig, now: float) -> int:
         if not client.exists(used_key(prefix, project)):
             client.srem(projects_key(prefix), project)
     return total
-
-
-def _books(prefix: str, project: str) -> list[str]:
-    return [make(prefix, project) for make in (sizes_key, used_key, deadlines_key)]

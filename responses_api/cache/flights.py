@@ -26,6 +26,7 @@ LOG_MS = 120_000
 
 # KEYS: entry, flight, log. ARGV: token, lease, look at the entry?, generation
 _LOOK = Script("""
+if redis.call('GETRANGE', KEYS[1], 0, 0) == '\\0' then return {'banned'} end
 local f = redis.call('HMGET', KEYS[2], 'state', 'token', 'answer', 'generation')
 if ARGV[3] == '1' then
   if f[1] == 'done' then return {'answer', f[3]} end
@@ -71,13 +72,17 @@ return 1
 
 
 class Sight(Enum):
-    """What there is to a question: an answer, somebody who is asking, or ourselves to ask; of a flight, its end."""
+    """What there is to a question: an answer, somebody who is asking, or ourselves to ask; of a flight, its end.
+
+    `BANNED`: an operator said that its answers are not to be given again.
+    """
 
     ANSWER = "answer"
     FLYING = "flying"
     FAILED = "failed"
     LEAD = "lead"
     NONE = "none"
+    BANNED = "banned"
 
 
 _SIGHTS = {each.value.encode(): each for each in Sight}

@@ -13,21 +13,19 @@ from responses_api.cache import entry as entries
 from responses_api.cache.entry import ALL, Entry
 from responses_api.cache.epochs import purge
 from responses_api.cache.flights import Flights
-from responses_api.cache.layout import deadlines_key, entry_key, flight_key, sizes_key, used_key
+from responses_api.cache.layout import banned_key, books, bytes_key, entry_key, flight_key, used_key
 from responses_api.redis.pool import RedisPool
 from responses_api.redis.scripts import Script
 
 BATCH = 200
-# KEYS: sizes, used, deadlines. ARGV: digests to strike out.
+# KEYS: books. ARGV: digests to strike out.
 STRIKE = Script("""
 for _, digest in ipairs(ARGV) do
-  local size = redis.call('HGET', KEYS[1], digest)
+  local size = redis.call('ZSCORE', KEYS[1], digest)
   if size then
-    redis.call('HDEL', KEYS[1], digest)
-    redis.call('HINCRBY', KEYS[1], 'total', -size)
+    redis.call('DECRBY', KEYS[5], size)
+    for i = 1, 4 do redis.call('ZREM', KEYS[i], digest) end
   end
-  redis.call('ZREM', KEYS[2], digest)
-  redis.call('ZREM', KEYS[3], digest)
 end
 return 1
 """)
@@ -96,6 +94,20 @@ class Invalidation:
         await purge(self._pool, self._prefix, project, ())
         return True
 
+    async def ban(self, project: str, digest: str, note: bytes) -> None:
+        """The answer to this question goes, and no other is kept; `note` says who wanted that, when and why."""
+        await self._remove(project, [digest])
+        await self._pool.execute("SET", entry_key(self._prefix, digest), entries.BANNED)
+        await self._pool.execute("HSET", banned_key(self._prefix, project), digest, note)
+        await purge(self._pool, self._prefix, project, ())
+
+    async def unban(self, project: str, digest: str) -> bool:
+        """Its answers may be kept again; False where that was so."""
+        if not await self._pool.execute("HDEL", banned_key(self._prefix, project), digest):
+            return False
+        await self._flights.forget(digest)
+        return True
+
     async def read(self, digest: str) -> Entry | None:
         """The entry as the next request would find it."""
         filed = self._pool.execute("GET", entry_key(self._prefix, digest))
@@ -110,11 +122,10 @@ class Invalidation:
 
     async def _listed(self, project: str) -> AsyncIterator[list[tuple[str, int, Entry | None]]]:
         """All entries in the project's books, in batches."""
-        key, cursor = sizes_key(self._prefix, project), b"0"
+        key, cursor = bytes_key(self._prefix, project), b"0"
         while True:
-            cursor, pairs = await self._pool.execute("HSCAN", key, cursor, "COUNT", BATCH)
+            cursor, pairs = await self._pool.execute("ZSCAN", key, cursor, "COUNT", BATCH)
             sizes = {name.decode(): int(size) for name, size in zip(pairs[::2], pairs[1::2], strict=True)}
-            sizes.pop("total", None)
             values = await self._pool.get_many([entry_key(self._prefix, digest) for digest in sizes])
             yield [
                 (digest, size, entries.decode(value) if value else None)
@@ -126,5 +137,4 @@ class Invalidation:
     async def _remove(self, project: str, digests: list[str]) -> None:
         for digest in digests:
             await self._flights.forget(digest)
-        books = [make(self._prefix, project) for make in (sizes_key, used_key, deadlines_key)]
-        await self._pool.run(STRIKE, books, *digests)
+        await self._pool.run(STRIKE, books(self._prefix, project), *digests)

@@ -39,9 +39,19 @@ def used_key(prefix: str, project: str) -> str:
     return f"{{{prefix}books:{project}}}:used"
 
 
-def sizes_key(prefix: str, project: str) -> str:
-    """A hash: the entries' bytes; field `total` their sum."""
-    return f"{{{prefix}books:{project}}}:sizes"
+def bytes_key(prefix: str, project: str) -> str:
+    """A sorted set: the project's entries by their bytes in Redis."""
+    return f"{{{prefix}books:{project}}}:bytes"
+
+
+def total_key(prefix: str, project: str) -> str:
+    """The sum of those bytes."""
+    return f"{{{prefix}books:{project}}}:total"
+
+
+def hits_key(prefix: str, project: str) -> str:
+    """A sorted set: the project's entries by how often they were given."""
+    return f"{{{prefix}books:{project}}}:hits"
 
 
 def deadlines_key(prefix: str, project: str) -> str:
@@ -49,9 +59,19 @@ def deadlines_key(prefix: str, project: str) -> str:
     return f"{{{prefix}books:{project}}}:deadlines"
 
 
+def books(prefix: str, project: str) -> list[str]:
+    """What lists a project's entries: bytes, used, deadlines, hits, total; of one slot."""
+    return [make(prefix, project) for make in (bytes_key, used_key, deadlines_key, hits_key, total_key)]
+
+
 def projects_key(prefix: str) -> str:
     """A set: the projects that have books."""
     return f"{prefix}projects"
+
+
+def banned_key(prefix: str, project: str) -> str:
+    """A hash: the questions whose answers are never to be given again → who said so, when and why."""
+    return f"{prefix}banned:{project}"
 
 
 def stats_key(prefix: str, project: str, day: str) -> str:

@@ -194,6 +194,8 @@ class ResponseCache:
                     return Found(judgement, entry)
                 miss, fallback = judgement, entry if judgement.is_fallback else None
             seen = seen_in(await self.flights.look(question.digest, token, generation, at_entry=False))
+        if seen.sight is Sight.BANNED:
+            return _without("banned")
         if seen.sight is Sight.LEAD:
             # Of the generation that was looked with: a purge since then concerns it.
             lead = self._lead(Flight(question, token, controls, epochs, generation))

@@ -52,6 +52,8 @@ class Converter:
         return shape(**{name: item for name, item in given.items() if item is not _INVALID})
 
     def _convert(self, hint: Any, value: Any, path: str) -> Any:
+        if isinstance(hint, types.UnionType):
+            hint = get_args(hint)[0]
         if is_dataclass(hint):
             return self.dataclass(typing.cast(type[Any], hint), value, path)
         if isinstance(value, str) and not self._has_variables(value, path):
@@ -64,8 +66,6 @@ class Converter:
             return self._list(get_args(hint)[0], value, path)
         if origin is not None and issubclass(origin, Mapping):
             return self._mapping(get_args(hint)[1], value, path)
-        if isinstance(hint, types.UnionType):
-            hint = get_args(hint)[0]
         return self._scalar(hint, value, path)
 
     def _list(self, hint: Any, value: Any, path: str) -> Any:

@@ -119,12 +119,22 @@ class BackendConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class Price:
+    """Per million tokens, in whatever money you reckon in."""
+
+    input: float = 0
+    output: float = 0
+
+
+@dataclass(frozen=True, slots=True)
 class ModelConfig:
-    """Where one model is served."""
+    """Where one model is served, and what it costs."""
 
     preferred_endpoints: tuple[str, ...] = ()
     served_as: str = ""
     """What backends call it, where that is another name; clients are told theirs."""
+    price: Price | None = None
+    """What the cache saves is also told in money where this is known."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from django.core.management import CommandError, call_command
 
 from responses_api.cache import filing
 from responses_api.cache.entry import Entry, Recording, encode_plain
-from responses_api.cache.layout import entry_key, epochs_key, flight_key, prefix_of, sizes_key
+from responses_api.cache.layout import bytes_key, entry_key, epochs_key, flight_key, prefix_of
 from responses_api.config.schema import RedisConfig, ResponseCacheConfig, RouterConfig
 from tests.fake_backend import FakeBackend
 
@@ -166,7 +166,7 @@ class TestBounds:
         assert ask(http, text="number 1") == "MISS"
         assert http.get(f"/responses/{stored}").status_code == 200
         prefix = f"{redis_config.key_prefix}cache:"
-        listed = [each.decode() for each in redis_client.hkeys(sizes_key(prefix, "default")) if each != b"total"]
+        listed = [each.decode() for each in redis_client.zrange(bytes_key(prefix, "default"), 0, -1)]
         assert all(redis_client.exists(entry_key(prefix, digest)) for digest in listed)
 
     def test_what_is_too_large_is_not_kept(self, http: httpx.Client, backend: FakeBackend) -> None:
@@ -202,7 +202,7 @@ def test_what_the_books_do_not_list_is_purged_as_well(
     key = http.post("/responses", json=BODY).headers["x-cache-entry"].removeprefix("cache_")
     time.sleep(0.2)
     prefix = f"{redis_config.key_prefix}cache:"
-    redis_client.delete(sizes_key(prefix, "default"), flight_key(prefix, key))
+    redis_client.delete(bytes_key(prefix, "default"), flight_key(prefix, key))
     assert http.post("/cache/purge", json={"all": True}).json()["entries"] == 0
     assert redis_client.exists(entry_key(prefix, key))
     assert (ask(http), ask(other)) == ("MISS", "HIT")

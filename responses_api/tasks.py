@@ -17,8 +17,8 @@ from responses_api.cache import filing
 from responses_api.cache.filing_queue import Filing
 from responses_api.config.schema import MAX_PRIORITY
 from responses_api.configured import router_config
+from responses_api.runtime_loop import runtime_loop
 from responses_api.webhooks import deliveries, sender
-from responses_api.worker_loop import worker_loop
 
 WEBHOOKS_AT_ONCE = 100
 
@@ -26,7 +26,7 @@ WEBHOOKS_AT_ONCE = 100
 @shared_task(name="run_response", queue="interactive")
 def run_response(response_id: str) -> None:
     """Makes a background response, where it still waits to be made."""
-    ended = worker_loop().call(lambda runtime: runtime.background.execute(response_id))
+    ended = runtime_loop().call(lambda runtime: runtime.background.execute(response_id))
     if ended is not None:
         tell_end(ended)
 
@@ -34,7 +34,7 @@ def run_response(response_id: str) -> None:
 @shared_task(name="recover_runs", queue="maintenance")
 def recover_runs() -> None:
     """Looks after background runs that nobody took, that lost their worker, or whose end was not told."""
-    recovered = worker_loop().call(lambda runtime: runtime.background.recover(time.time()))
+    recovered = runtime_loop().call(lambda runtime: runtime.background.recover(time.time()))
     enqueue_runs(recovered.nudges)
     for ended in recovered.ended:
         tell_end(ended)
@@ -60,7 +60,7 @@ def send_webhooks() -> int:
     claimed = deliveries.claim_due(timezone.now(), config, WEBHOOKS_AT_ONCE)
     if claimed:
         messages = [each.message for each in claimed]
-        outcomes = worker_loop().call(lambda _: sender.send_all(messages, config))
+        outcomes = runtime_loop().call(lambda _: sender.send_all(messages, config))
         for each, outcome in zip(claimed, outcomes, strict=True):
             deliveries.record(each, outcome, timezone.now(), config)
     if len(claimed) == WEBHOOKS_AT_ONCE:
@@ -112,7 +112,7 @@ def _for_broker(priority: int) -> int:
 def tell_end(ended: Ended) -> None:
     """Writes down who is to be told of a run's end, then forgets the run: a crash in between does it again."""
     has_listeners = deliveries.announce(ended) > 0
-    worker_loop().call(lambda runtime: runtime.background.forget(ended.response_id))
+    runtime_loop().call(lambda runtime: runtime.background.forget(ended.response_id))
     if has_listeners:
         send_webhooks_soon()
 

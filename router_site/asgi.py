@@ -26,8 +26,9 @@ from responses_api.config.load import Loaded  # noqa: E402
 from responses_api.configured import loaded  # noqa: E402
 from responses_api.listed_backends import read_listed  # noqa: E402
 from responses_api.runtime import Runtime  # noqa: E402
+from responses_api.runtime_loop import adopt  # noqa: E402
 from responses_api.tasks import enqueue_filings, enqueue_runs  # noqa: E402
-from router_site import celery  # noqa: E402, F401 - without the application tasks go to nobody's broker
+from router_site import celery, web_pulse  # noqa: E402, F401 - without the former tasks go to nobody's broker
 
 log = structlog.get_logger(__name__)
 
@@ -72,10 +73,15 @@ class Application:
         _say_what_to_know(configuration, self._runtime)
         self._entry, self._sockets = Entry(self._runtime), SocketEntry(self._runtime)
         _calm_collector()
+        adopt(self._runtime)
         warming = asyncio.ensure_future(self._runtime.warm_up())
+        pulse = web_pulse.begin(self._runtime)
         await send({"type": "lifespan.startup.complete"})
         await receive()
         warming.cancel()
+        adopt(None)
+        if pulse is not None:
+            await pulse.aclose()
         await self._runtime.aclose()
         await send({"type": "lifespan.shutdown.complete"})
 

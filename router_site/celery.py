@@ -106,3 +106,5 @@ app.conf.update(
     timezone="UTC",
 )
 app.autodiscover_tasks(["responses_api"])
+
+from router_site import worker_signals  # noqa: E402, F401 - connects them

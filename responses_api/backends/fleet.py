@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from math import ceil
 
 import structlog
+from msgspec import Struct
 
 from responses_api import metrics
 from responses_api.backends import select
@@ -27,6 +28,14 @@ DEFAULT_REST_SECONDS = 1.0
 
 Told = Callable[[str, float, str], None]
 """Endpoint, seconds for which it is not to be asked (0: it is well again), reason."""
+
+
+class Standing(Struct, omit_defaults=True):
+    """How an endpoint is doing, as one process finds it. `state` is its breaker's; `reason` why it is not asked."""
+
+    state: str = BreakerState.CLOSED.value
+    in_flight: int = 0
+    reason: str = ""
 
 
 class Member:
@@ -210,6 +219,13 @@ class Fleet:
             member.failed_probe = False
             member.breaker.close()
             self._recovered(name)
+
+    def standings(self) -> dict[str, Standing]:
+        found = {}
+        for endpoint in self.registry.endpoints:
+            member = self.member(endpoint.name)
+            found[endpoint.name] = Standing(self.state(endpoint.name).value, member.in_flight, member.reason)
+        return found
 
     def publish_metrics(self) -> None:
         for endpoint in self.registry.endpoints:

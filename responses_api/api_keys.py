@@ -15,7 +15,8 @@ from responses_api.models import ApiKey, Project
 from responses_api.orm_threads import in_thread
 
 SECRET_PREFIX = "rr-"  # noqa: S105 - how a secret begins
-_SHOWN_CHARS = 8
+SHOWN = len(SECRET_PREFIX) + 8
+"""Characters of a secret that are kept, to tell keys apart."""
 
 
 def create_key(project: Project, name: str, lifetime: timedelta | None = None) -> tuple[ApiKey, str]:
@@ -27,7 +28,7 @@ def create_key(project: Project, name: str, lifetime: timedelta | None = None) -
 def issue(key: ApiKey) -> str:
     """Saves a new key with a fresh secret, and returns the secret."""
     secret = f"{SECRET_PREFIX}{secrets.token_urlsafe(32)}"
-    key.prefix = secret[: len(SECRET_PREFIX) + _SHOWN_CHARS]
+    key.prefix = secret[:SHOWN]
     key.digest = digest(secret)
     key.save()
     return secret

@@ -13,7 +13,7 @@ from responses_api.cache.controls import Controls
 from responses_api.cache.counts import FIELDS, Day
 from responses_api.cache.entry import Entry, digest_of, entry_id
 from responses_api.cache.invalidation import Target
-from responses_api.cache.key import NotComparableError, Question
+from responses_api.cache.key import PARTS, NotComparableError, Question
 from responses_api.cache.service import ResponseCache
 from responses_api.cached_responses import CachedResponses
 from responses_api.config.schema import ModelConfig, Price
@@ -24,7 +24,6 @@ from responses_api.shapes.request import CreateRequest
 
 NEAREST_OF = 200
 """How many of the entries used last are compared with a question."""
-_PARTS = ("version", "api", "project", "namespace", "model", "backends", "fields", "history")
 
 
 class PurgeRequest(Struct, forbid_unknown_fields=True):
@@ -167,8 +166,8 @@ def _nearest(question: Question, entries: list[Entry]) -> dict[str, Any] | None:
 
 
 def _differences(one: list[Any], two: list[Any]) -> list[str]:
-    found = [name for name, a, b in zip(_PARTS, one, two, strict=True) if name != "fields" and a != b]
-    fields_one, fields_two = one[_PARTS.index("fields")], two[_PARTS.index("fields")]
+    found = [name for name, a, b in zip(PARTS, one, two, strict=True) if name != "fields" and a != b]
+    fields_one, fields_two = one[PARTS.index("fields")], two[PARTS.index("fields")]
     return found + sorted(
         name for name in fields_one.keys() | fields_two.keys() if fields_one.get(name) != fields_two.get(name)
     )

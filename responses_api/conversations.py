@@ -43,13 +43,13 @@ class Conversation(Struct, kw_only=True):
     metadata: dict[str, str]
 
 
-class _Record(Conversation, kw_only=True):
+class OwnedConversation(Conversation, kw_only=True):
     """What is stored: the owner beside what is shown."""
 
     project: str
 
 
-_record_decoder = msgspec.json.Decoder(_Record)
+_record_decoder = msgspec.json.Decoder(OwnedConversation)
 _shown_decoder = msgspec.json.Decoder(Conversation)
 
 
@@ -64,7 +64,7 @@ class Conversations:
         self, project: str, conversation_id: str, items: Sequence[Item], metadata: dict[str, str]
     ) -> bytes:
         """The new conversation as JSON."""
-        record = _Record(id=conversation_id, created_at=int(time.time()), metadata=metadata, project=project)
+        record = OwnedConversation(id=conversation_id, created_at=int(time.time()), metadata=metadata, project=project)
         await self._store.create(conversation_id, _encode(record), to_pairs(items))
         return _shown(record)
 
@@ -113,6 +113,13 @@ class Conversations:
         if not await self._store.remove_item(conversation_id, item_id):
             raise ItemNotFound.in_conversation(item_id)
         return _shown(record)
+
+    async def inspect(self, conversation_id: str) -> tuple[OwnedConversation, int]:
+        """For operators: whoever's it is, and how many items it has."""
+        value = await self._store.get(conversation_id) if is_id(conversation_id, "conv") else None
+        if value is None:
+            raise ConversationNotFound(conversation_id)
+        return _record_decoder.decode(value), await self._store.count(conversation_id)
 
     # -- for runs ------------------------------------------------------------------------------------------------
 
@@ -164,7 +171,7 @@ class Conversations:
         except ApiError as error:
             log.warning("conversation_lock_not_returned", conversation=conversation_id, reason=error.message)
 
-    async def _record(self, project: str, conversation_id: str) -> _Record:
+    async def _record(self, project: str, conversation_id: str) -> OwnedConversation:
         value = await self._store.get(conversation_id) if is_id(conversation_id, "conv") else None
         record = _record_decoder.decode(value) if value is not None else None
         if record is None or record.project != project:
@@ -182,7 +189,7 @@ def raw_pairs(items: Sequence[Raw]) -> list[tuple[str, bytes]]:
     return [(str(_decode_item(item)["id"]), bytes(item)) for item in items]
 
 
-def _shown(record: _Record) -> bytes:
+def _shown(record: OwnedConversation) -> bytes:
     return _encode(_shown_decoder.decode(_encode(record)))
 
 

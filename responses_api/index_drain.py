@@ -97,7 +97,7 @@ def write(entries: Iterable[IndexEntry]) -> None:
         if entry.op == "delete":
             deleted.add(entry.id)
         else:
-            rows[entry.id] = _row(entry)
+            rows[entry.id] = row_of(entry)
     with transaction.atomic():
         ResponseIndex.objects.bulk_create(
             rows.values(), update_conflicts=True, update_fields=_UPDATED, unique_fields=["id"], batch_size=500
@@ -149,7 +149,12 @@ def _count(stream: str, decoded: list[tuple[bytes, IndexEntry]]) -> None:
         return
     cursor.milliseconds, cursor.sequence = max(place for place, _ in new)
     cursor.save()
-    added = {_cut(key): value for key, value in traffic.by_bucket(entry for _, entry in new).items()}
+    add_to_buckets(entry for _, entry in new)
+
+
+def add_to_buckets(entries: Iterable[IndexEntry]) -> None:
+    """Whoever calls this twice counts twice, and must be the only one at it."""
+    added = {_cut(key): value for key, value in traffic.by_bucket(entries).items()}
     known = TrafficBucket.objects.filter(start__in={start for _, start, _, _ in added})
     rows = {(row.seconds, row.start, row.dimension, row.name): row for row in known}
     for key, value in added.items():
@@ -190,7 +195,8 @@ def _reject(error: Exception, result: Drained) -> None:
     log.warning("index_entry_rejected", reason=str(error))
 
 
-def _row(entry: IndexEntry) -> ResponseIndex:
+def row_of(entry: IndexEntry) -> ResponseIndex:
+    """As it is in the index, or will be. Raises one of Python's errors for times that are none."""
     fields = {name: getattr(entry, name) for name in entry.__struct_fields__ if name not in ("op", "corrects")}
     for name, max_length in _MAX_LENGTHS.items():
         fields[name] = _fitting(fields[name], max_length)

@@ -74,11 +74,15 @@ class Traffic(Struct, omit_defaults=True):
             setattr(self, name, dict(Counter(getattr(self, name)) + Counter(getattr(other, name))))
 
     @property
+    def given(self) -> int:
+        """Requests that the cache answered."""
+        return sum(self.verdicts.get(each, 0) for each in GIVEN)
+
+    @property
     def hit_ratio(self) -> float | None:
         """Of the requests that asked the cache, the share it answered."""
-        given = sum(self.verdicts.get(each, 0) for each in GIVEN)
-        asked = given + self.verdicts.get(Verdict.MISS, 0)
-        return given / asked if asked else None
+        asked = self.given + self.verdicts.get(Verdict.MISS, 0)
+        return self.given / asked if asked else None
 
 
 _COUNTERS = ("verdicts", "duration", "first_token")

@@ -7,8 +7,6 @@ from django.urls import path
 from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularJSONAPIView, SpectacularSwaggerView
 
-admin.site.site_header = admin.site.site_title = "responses-router"
-
 API_ROUTES = "responses_api.api.urls"
 
 urlpatterns = [

@@ -1,5 +1,5 @@
-"""Django's plain admin, one module for each kind of thing an operator looks after."""
+"""Forms for what an operator looks after, one module for each kind of thing."""
 
-from responses_api.admin import backends, projects, responses, webhooks
+from responses_api.admin import backends, projects, webhooks
 
-__all__ = ["backends", "projects", "responses", "webhooks"]
+__all__ = ["backends", "projects", "webhooks"]

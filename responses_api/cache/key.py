@@ -57,6 +57,10 @@ _decode = msgspec.json.Decoder(float_hook=_number).decode
 _encode = msgspec.json.Encoder(order="sorted").encode
 
 
+PARTS = ("version", "api", "project", "namespace", "model", "backends", "fields", "history")
+"""What a canonical request is a list of."""
+
+
 class Question(Struct, frozen=True):
     """`canonical` is compared, `digest` (SHA-256, hex) is looked up; `has_history`: it depends on what is stored."""
 

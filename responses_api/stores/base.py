@@ -67,6 +67,9 @@ class ConversationStore(Protocol):
     async def items(self, conversation_id: str) -> list[bytes]:
         """All of them, oldest first."""
 
+    async def count(self, conversation_id: str) -> int:
+        """How many items it has."""
+
     async def page(self, conversation_id: str, after: str | None, limit: int, *, ascending: bool) -> list[bytes] | None:
         """Up to `limit` items behind `after`; None where `after` is not among them."""
 

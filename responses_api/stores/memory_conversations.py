@@ -57,6 +57,9 @@ class MemoryConversations:
     async def item(self, conversation_id: str, item_id: str) -> bytes | None:
         return self._items(conversation_id).get(item_id)
 
+    async def count(self, conversation_id: str) -> int:
+        return len(self._items(conversation_id))
+
     async def append(self, conversation_id: str, items: Items, holder: str) -> Outcome:
         found = self._conversations.get(conversation_id)
         if found is None or self._is_locked(found, holder):

@@ -100,6 +100,9 @@ class RedisConversations:
         found: list[bytes] = await self._script("items", _ITEMS, conversation_id)
         return found
 
+    async def count(self, conversation_id: str) -> int:
+        return int(await self._answer("count", self._pool.execute("ZCARD", self._keys(conversation_id)[2])))
+
     async def page(self, conversation_id: str, after: str | None, limit: int, *, ascending: bool) -> list[bytes] | None:
         arguments = (after or "", limit, "1" if ascending else "0")
         page: list[bytes] | None = await self._script("page", _PAGE, conversation_id, *arguments)

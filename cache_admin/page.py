@@ -12,9 +12,10 @@ from django.contrib import admin
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponseBase
 from django.template.response import TemplateResponse
+from django.utils.functional import SimpleLazyObject
 from redis.exceptions import RedisError
 
-from cache_admin import access
+from cache_admin import access, sources
 from responses_api.errors import ApiError, StoreUnavailable
 from responses_api.redis.pool import CONNECTION_ERRORS
 
@@ -69,6 +70,7 @@ def render(request: HttpRequest, template: str, context: dict[str, Any], status:
         "may_operate": access.may(request, access.OPERATE),
         "may_reveal": access.may(request, access.REVEAL),
         "reveals": access.reveals(request),
+        "projects": SimpleLazyObject(sources.project_names),
     }
     return TemplateResponse(request, f"cache_admin/{template}.html", {**shared, **context}, status=status)
 

@@ -88,7 +88,7 @@ class Thread:
             piece.texts = [self._text(_pretty(item.get("arguments", item.get("input"))), is_code=True)]
             self._calls[str(item.get("call_id"))] = piece
         elif kind.endswith("_call_output"):
-            piece.kind, piece.who = "call", "output of a call that is not here"
+            piece.kind, piece.who = "call", ""
             piece.outputs = self._parts(item.get("output"), piece.images)
         else:
             piece.kind = "other"

@@ -115,7 +115,7 @@ def _index_entry(run: Run, status: str, error_code: str, *, stored: bool, respon
         verdict=run.verdict,
         verdict_reason=run.verdict_reason,
         cache_entry=run.cache_entry,
-        backend=run.endpoint.name,
+        backend=run.endpoint.name if run.tries else "",
         tries=run.tries,
         input_tokens=usage.input_tokens if usage else 0,
         cached_tokens=usage.input_tokens_details.cached_tokens if usage else 0,

@@ -200,7 +200,7 @@ class Passthrough:
                 verdict=passage.verdict,
                 verdict_reason=passage.verdict_reason,
                 cache_entry=passage.cache_entry,
-                backend=passage.endpoint.name,
+                backend=passage.endpoint.name if passage.tries else "",
                 tries=passage.tries,
                 input_tokens=given.input_tokens if given else usage.input_tokens if usage else 0,
                 cached_tokens=usage.input_tokens_details.cached_tokens if usage else 0,

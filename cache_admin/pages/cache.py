@@ -94,7 +94,6 @@ def cache(request: HttpRequest) -> HttpResponseBase:
         ],
         "held": [each for each in held if each.entries],
         "bound": sources.config().response_cache.max_bytes_per_project,
-        "projects": names,
         "bans": [
             (project, entry_id(digest), ban)
             for project in everyone

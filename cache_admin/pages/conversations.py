@@ -63,7 +63,6 @@ def conversations(request: HttpRequest) -> HttpResponseBase:
         "conversations": list(found.values()),
         "older": f"?before={Cursor(last.created_at, last.id)}" if last else None,
         "is_first": before is None,
-        "projects": sources.project_names(),
     }
     return render(request, "conversations", context)
 

@@ -115,10 +115,15 @@ def _charts(line: Timeline) -> list[tuple[str, dict[str, Any]]]:
         ("Time to first token", charts.chart(line, "ms", first)),
         ("Cache verdicts a minute", charts.chart(line, "", verdicts)),
         ("Tokens a minute", charts.chart(line, "", tokens)),
+        ("Gateway's own time, on average", charts.chart(line, "ms", [("gateway", "first", line.values(_own_ms))])),
     ]
 
 
 _SHARES = ((50, "first"), (95, "second"), (99, "third"))
+
+
+def _own_ms(bucket: Traffic) -> float | None:
+    return bucket.gateway_ms / bucket.requests if bucket.requests else None
 
 
 def _share(part: int, whole: int) -> float | None:

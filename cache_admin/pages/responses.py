@@ -37,7 +37,6 @@ def responses(request: HttpRequest) -> HttpResponseBase:
         found = rows.read_page(filters, before)
     except BadFilter as error:
         problem = str(error)
-    projects = sources.project_names()
     context = {
         "title": "Responses",
         "page": found,
@@ -54,7 +53,6 @@ def responses(request: HttpRequest) -> HttpResponseBase:
             "backend": charts.known_names("backend"),
             "api": _APIS,
         },
-        "projects": projects,
         "days": _days(filters),
     }
     return render(request, "responses", context)

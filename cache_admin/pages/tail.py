@@ -20,7 +20,6 @@ def live_tail(request: HttpRequest) -> HttpResponseBase:
         "title": "Live tail",
         "after": tail.newest_id(sources.redis(), sources.prefix()) if sources.has_redis() else "",
         "rows": rows.read_page(rows.Filters({}), None, SHOWN).rows,
-        "projects": sources.project_names(),
     }
     return render(request, "tail", context)
 

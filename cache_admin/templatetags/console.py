@@ -11,6 +11,8 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from responses_api.models import ResponseIndex
+
 register = template.Library()
 
 NONE = "\N{EN DASH}"
@@ -20,11 +22,11 @@ _LINKS = {"resp": "admin:response", "conv": "admin:conversation", "cache": "admi
 
 @register.filter
 def ms(value: float | None) -> str:
-    """Milliseconds, to three digits: `0.42 ms`, `12.3 ms`, `1.85 s`, `2 min 5 s`."""
+    """Milliseconds, to three digits: `0.08 ms`, `12.3 ms`, `1.85 s`, `2 min 5 s`."""
     if value is None:
         return NONE
     if value < 1000:
-        return f"{value:.3g} ms" if value < 100 else f"{value:.0f} ms"
+        return f"{value:.2g} ms" if value < 1 else f"{value:.3g} ms" if value < 100 else f"{value:.0f} ms"
     seconds = value / 1000
     return f"{seconds:.3g} s" if seconds < 100 else duration(seconds)
 
@@ -115,6 +117,19 @@ def linked(identifier: str) -> SafeString | str:
         return format_html('<span class="id" title="{}">{}</span>', identifier, short(identifier))
     address = reverse(_LINKS[kind], args=[identifier])
     return format_html('<a class="id" href="{}" title="{}">{}</a>', address, identifier, short(identifier))
+
+
+@register.filter
+def kind(row: ResponseIndex) -> str:
+    """In what way a request was unlike most."""
+    ways = {
+        row.api: row.api != "responses",
+        "stream": row.stream,
+        "background": row.background,
+        "not stored": not row.stored,
+        "deleted": row.deleted_at is not None,
+    }
+    return ", ".join(way for way, applies in ways.items() if applies)
 
 
 @register.filter

@@ -17,6 +17,11 @@
     return unit ? `${short} ${unit}` : `${short}`;
   }
 
+  function time(seconds, step) {
+    const text = new Date(seconds * 1000).toISOString();
+    return step < 900 ? text.slice(11, 16) : step < 3600 && !text.includes("T00:00") ? text.slice(11, 16) : `${text.slice(5, 10)} ${text.slice(11, 16)}`;
+  }
+
   function columns(data) {
     return [data.x, ...data.series.map((series) => series.values)];
   }
@@ -27,16 +32,18 @@
     const axis = { stroke: colour.axis, grid: { stroke: colour.grid, width: 1 }, ticks: { stroke: colour.grid, size: 4 }, font: "11px system-ui" };
     const options = {
       width: place.clientWidth,
-      height: 150,
+      height: 140,
+      // As everywhere in the console: the times of servers, not of the browser.
+      tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "UTC"),
       legend: { live: true },
       cursor: { points: { size: 5 }, drag: { x: true, y: false } },
       scales: { y: { range: (plot, low, high) => [0, high > 0 ? high * 1.08 : 1] } },
       axes: [
-        { ...axis, space: 70 },
+        { ...axis, space: 70, size: 26, values: (plot, ticks) => ticks.map((tick) => time(tick, data.step)) },
         { ...axis, size: 56, space: 28, values: (plot, ticks) => ticks.map((tick) => shown(tick, data.unit)) },
       ],
       series: [
-        { value: "{YYYY}-{MM}-{DD} {HH}:{mm}" },
+        { label: "at", value: (plot, seconds) => (seconds ? time(seconds, data.step) : "–") },
         ...data.series.map((series) => ({
           label: series.label,
           stroke: colour[series.kind],
@@ -65,7 +72,7 @@
     }
   });
   addEventListener("resize", () => {
-    for (const [figure, plot] of drawn) plot.setSize({ width: figure.querySelector(".plot").clientWidth, height: 150 });
+    for (const [figure, plot] of drawn) plot.setSize({ width: figure.querySelector(".plot").clientWidth, height: 140 });
   });
   // The theme is an attribute, or the system's wish: both change colours that are drawn already.
   new MutationObserver(drawAll).observe(document.documentElement, { attributeFilter: ["data-theme"] });

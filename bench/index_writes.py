@@ -16,6 +16,7 @@ def main() -> None:
 
     django.setup(set_prefix=False)
     from django.core.management import call_command
+    from django.db import transaction
 
     from responses_api import index_drain
     from responses_api.index_entry import IndexEntry
@@ -41,7 +42,10 @@ def main() -> None:
     size = index_drain.BATCH_SIZE
     began, spent = time.perf_counter(), time.process_time()
     for start in range(0, ENTRIES, size):
-        index_drain.write(entries[start : start + size])
+        batch = entries[start : start + size]
+        with transaction.atomic():
+            index_drain.write(batch)
+            index_drain.add_to_buckets(batch)
     json.dump({"seconds": time.perf_counter() - began, "cpu": time.process_time() - spent}, sys.stdout)
 
 

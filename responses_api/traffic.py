@@ -6,7 +6,6 @@ Latencies are kept as histograms over a scale of quarter powers of two: a percen
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from math import floor, log2
@@ -71,7 +70,9 @@ class Traffic(Struct, omit_defaults=True):
         for name in _SUMS:
             setattr(self, name, getattr(self, name) + getattr(other, name))
         for name in _COUNTERS:
-            setattr(self, name, dict(Counter(getattr(self, name)) + Counter(getattr(other, name))))
+            counted = getattr(self, name)
+            for key, number in getattr(other, name).items():
+                counted[key] = counted.get(key, 0) + number
 
     @property
     def given(self) -> int:
@@ -109,19 +110,21 @@ def total(traffics: Iterable[Traffic]) -> Traffic:
 def by_bucket(entries: Iterable[IndexEntry]) -> dict[Key, Traffic]:
     """Every bucket that these entries belong to, with what they add to it. What has not ended counts later."""
     smallest = min(SPANS)
-    gathered: dict[tuple[int, str, str], Traffic] = {}
+    # Those of a batch are much alike: each is added once, and the sums to all they belong to.
+    alike: dict[tuple[int, str, str, str], Traffic] = {}
     for entry in entries:
-        if entry.op != "put" or entry.status not in ENDED:
-            continue
-        start = _start(entry.created_at, smallest)
-        for dimension in DIMENSIONS:
-            name = "" if dimension == ALL else getattr(entry, dimension)
-            if name or dimension == ALL:
-                gathered.setdefault((start, dimension, name), Traffic()).add(entry)
+        if entry.op == "put" and entry.status in ENDED:
+            key = (_start(entry.created_at, smallest), entry.project, entry.model, entry.backend)
+            if key not in alike:
+                alike[key] = Traffic()
+            alike[key].add(entry)
     found: dict[Key, Traffic] = {}
-    for (start, dimension, name), traffic in gathered.items():
-        for seconds in SPANS:
-            found.setdefault((seconds, start - start % seconds, dimension, name), Traffic()).merge(traffic)
+    for (start, *names), traffic in alike.items():
+        for dimension, name in zip(DIMENSIONS, ("", *names), strict=True):
+            if not name and dimension != ALL:
+                continue
+            for seconds in SPANS:
+                found.setdefault((seconds, start - start % seconds, dimension, name), Traffic()).merge(traffic)
     return found
 
 

@@ -42,6 +42,7 @@ class Gateway:
         self.url = f"http://{host}:{self.port}"
         self.base_url = f"{self.url}/v1"
         self.runtime: Runtime
+        self.loop: asyncio.AbstractEventLoop
         self._entry: Entry | None = None
         self._sockets: SocketEntry | None = None
         self._server_config = uvicorn.Config(
@@ -71,6 +72,7 @@ class Gateway:
         await entry(scope, receive, send)
 
     async def _serve(self) -> None:
+        self.loop = asyncio.get_running_loop()
         self.runtime = Runtime(self._config, self._enqueue, self._file, self._read_listed)
         self.runtime.health.start()
         self._entry, self._sockets = Entry(self.runtime), SocketEntry(self.runtime)

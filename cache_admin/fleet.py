@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -37,6 +38,14 @@ class Backend:
     @property
     def name(self) -> str:
         return self.endpoint.name
+
+    @property
+    def address(self) -> str:
+        """Its base URL, without the password that may be in it."""
+        parts = urlsplit(self.endpoint.base_url)
+        if "@" not in parts.netloc:
+            return self.endpoint.base_url
+        return f"{parts.scheme}://***@{parts.netloc.rpartition('@')[2]}{parts.path}"
 
     @property
     def failed_share(self) -> float | None:

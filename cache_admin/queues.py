@@ -15,7 +15,7 @@ from cache_admin import sources
 from responses_api.index_entry import stream_key
 from responses_api.stores.layout import background_key
 
-_TIMEOUT_SECONDS = 2
+_TIMEOUT_SECONDS = 1
 
 
 class BrokerAway(Exception):

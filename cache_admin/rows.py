@@ -18,7 +18,7 @@ from django.utils.dateparse import parse_datetime
 from responses_api.models import ResponseIndex
 
 PAGE_SIZE = 50
-MAX_SCANNED = 50_000
+MAX_SCANNED = 25_000
 
 EQUAL = ("conversation", "cache_entry", "status", "verdict", "backend", "model", "project")
 """Filters by one value, for each of which there is an index; the first given leads: it selects the fewest."""

@@ -157,6 +157,9 @@ class ResponseIndex(models.Model):
                 condition=~models.Q(conversation=""),
             ),
             models.Index(
+                fields=["-created_at", "-id"], name="response_conversing", condition=~models.Q(conversation="")
+            ),
+            models.Index(
                 fields=["previous_response_id"], name="response_follows", condition=~models.Q(previous_response_id="")
             ),
             models.Index(

@@ -23,7 +23,7 @@ from responses_api.webhooks import deliveries, sender
 WEBHOOKS_AT_ONCE = 100
 
 
-@shared_task(name="run_response", queue="interactive")
+@shared_task(name="run_response")
 def run_response(response_id: str) -> None:
     """Makes a background response, where it still waits to be made."""
     ended = runtime_loop().call(lambda runtime: runtime.background.execute(response_id))
@@ -31,7 +31,7 @@ def run_response(response_id: str) -> None:
         tell_end(ended)
 
 
-@shared_task(name="recover_runs", queue="maintenance")
+@shared_task(name="recover_runs")
 def recover_runs() -> None:
     """Looks after background runs that nobody took, that lost their worker, or whose end was not told."""
     recovered = runtime_loop().call(lambda runtime: runtime.background.recover(time.time()))
@@ -40,20 +40,20 @@ def recover_runs() -> None:
         tell_end(ended)
 
 
-@shared_task(name="drain_index", queue="maintenance")
+@shared_task(name="drain_index")
 def drain_index() -> int:
     """Index entries waiting in Redis → SQL; how many."""
     drained = index_drain.drain(get_redis_connection("default"), router_config().response_api.redis.key_prefix)
     return drained.written
 
 
-@shared_task(name="sweep_index", queue="maintenance")
+@shared_task(name="sweep_index")
 def sweep_index() -> int:
     """Deletes index rows of expired responses; how many."""
     return index_drain.sweep(timezone.now())
 
 
-@shared_task(name="send_webhooks", queue="maintenance")
+@shared_task(name="send_webhooks")
 def send_webhooks() -> int:
     """Sends the webhooks that are due; how many were tried. No more than `WEBHOOKS_AT_ONCE`: slow receivers wait."""
     config = router_config().webhooks
@@ -68,20 +68,20 @@ def send_webhooks() -> int:
     return len(claimed)
 
 
-@shared_task(name="sweep_webhooks", queue="maintenance")
+@shared_task(name="sweep_webhooks")
 def sweep_webhooks() -> int:
     """Deletes records of old deliveries; how many."""
     return deliveries.sweep(timezone.now(), router_config().webhooks)
 
 
-@shared_task(name="file_cache_entries", queue="cache")
+@shared_task(name="file_cache_entries")
 def file_cache_entries(waiting: dict[str, str]) -> int:
     """Files the answers that wait in Redis as entries; how many. Project → digests, with spaces between."""
     filings = [(project, digest) for project, digests in waiting.items() for digest in digests.split()]
     return filing.file_all(get_redis_connection("default"), router_config(), filings)
 
 
-@shared_task(name="sweep_cache", queue="cache")
+@shared_task(name="sweep_cache")
 def sweep_cache() -> int:
     """Takes entries out of the cache's books that Redis has forgotten; how many."""
     return filing.sweep(get_redis_connection("default"), router_config(), time.time())

@@ -87,6 +87,11 @@ app.conf.update(
         for name in QUEUES
     ],
     task_default_queue="maintenance",
+    task_routes={
+        "run_response": {"queue": "interactive"},
+        "file_cache_entries": {"queue": "cache"},
+        "sweep_cache": {"queue": "cache"},
+    },
     worker_pool="threads",
     # They wait for I/O; the default is one a CPU. `./run` starts a worker for each kind of queue.
     worker_concurrency=router_config().workers.upkeep,

@@ -109,7 +109,6 @@ class WebhookDeliveryAdmin(_WebhookDeliveryAdmin):
     list_select_related = ("endpoint",)
     list_filter = ("state", "type", "endpoint")
     search_fields = ("=response_id", "=event_id")
-    search_help_text = "A whole response id or event id"
     date_hierarchy = "created_at"
     show_full_result_count = False
     list_per_page = 50

@@ -36,7 +36,9 @@ class Page:
 _pages: list[Page] = []
 
 
-def page(route: str, name: str, *, sees: str = access.SEE, acts: str = access.OPERATE) -> Callable[[View], View]:
+def page(
+    route: str, name: str, *, sees: str = access.SEE, acts: str = access.OPERATE, needs_redis: bool = False
+) -> Callable[[View], View]:
     """Registers a view as `admin:{name}` below `/admin/`, for those with the permission `sees`; to post, `acts`."""
 
     def register(view: View) -> View:
@@ -45,6 +47,8 @@ def page(route: str, name: str, *, sees: str = access.SEE, acts: str = access.OP
             needed = (sees,) if request.method in ("GET", "HEAD") else (sees, acts)
             if not all(access.may(request, each) for each in needed):
                 raise PermissionDenied
+            if needs_redis and not sources.has_redis():
+                return render(request, "without_redis", {"title": "Without Redis"})
             try:
                 return view(request, *args, **kwargs)
             except (RedisError, StoreUnavailable, *CONNECTION_ERRORS) as error:

@@ -98,6 +98,8 @@ def gather() -> Facts:
     """Raises what Redis raises, where no node answers at all."""
     client = sources.redis()
     if isinstance(client, redis.cluster.RedisCluster):
+        # It learns of new nodes and roles only when a command meets them.
+        client.nodes_manager.initialize()
         facts, slots = Facts("cluster"), _slot_ranges(client)
         nodes = sorted(_nodes(client), key=lambda node: (node.server_type != "primary", node.name))
         for node in nodes:
@@ -182,10 +184,11 @@ def _sample(facts: Facts, node: NodeFacts, client: Any) -> None:
 
 
 def _ttls(client: Any, keys: Iterable[bytes]) -> list[int]:
+    """0 for keys that are none of this user's."""
     pipeline = client.pipeline(transaction=False)
     for key in keys:
         pipeline.pttl(key)
-    return list(pipeline.execute())
+    return [each if isinstance(each, int) else 0 for each in pipeline.execute(raise_on_error=False)]
 
 
 def _weigh(client: Any, keys: list[bytes], kinds: list[Kind]) -> None:

@@ -64,7 +64,7 @@ class Held:
     bytes: int
 
 
-@page("cache/", "cache")
+@page("cache/", "cache", needs_redis=True)
 def cache(request: HttpRequest) -> HttpResponseBase:
     chosen = RANGES.get(request.GET.get("range", ""), RANGES["24h"])
     days = request.GET.get("days", "7") if request.GET.get("days") in DAYS else "7"

@@ -20,7 +20,7 @@ from responses_api.runtime import Runtime
 PAGE_SIZE = 50
 
 
-@page("cache/entries/", "entries")
+@page("cache/entries/", "entries", needs_redis=True)
 def listing(request: HttpRequest) -> HttpResponseBase:
     names = sources.project_names()
     everyone = sorted({*names, *entries.projects()})
@@ -44,7 +44,7 @@ def listing(request: HttpRequest) -> HttpResponseBase:
     return render(request, "entries", context)
 
 
-@page("cache/entries/<str:entry_id>/", "entry")
+@page("cache/entries/<str:entry_id>/", "entry", needs_redis=True)
 def entry(request: HttpRequest, entry_id: str) -> HttpResponseBase:
     digest = _digest(entry_id)
     found = entries.read(digest)
@@ -70,7 +70,7 @@ def entry(request: HttpRequest, entry_id: str) -> HttpResponseBase:
     return render(request, "entry", context)
 
 
-@page("cache/entries/<str:entry_id>/exchange/", "entry_exchange")
+@page("cache/entries/<str:entry_id>/exchange/", "entry_exchange", needs_redis=True)
 def exchange(request: HttpRequest, entry_id: str) -> HttpResponseBase:
     found, reveals = entries.read(_digest(entry_id)), access.reveals(request)
     if found is None:
@@ -81,7 +81,7 @@ def exchange(request: HttpRequest, entry_id: str) -> HttpResponseBase:
     return fragment(request, "thread", {"pieces": pieces, "older": None, "texts": ""})
 
 
-@page("cache/entries/<str:entry_id>/evict/", "entry_evict", sees=access.OPERATE)
+@page("cache/entries/<str:entry_id>/evict/", "entry_evict", sees=access.OPERATE, needs_redis=True)
 def evict(request: HttpRequest, entry_id: str) -> HttpResponseBase:
     """Once, so that the next request asks the backend; or for ever, as a wrong answer."""
     digest, here = _digest(entry_id), reverse("admin:entry", args=[entry_id])
@@ -110,7 +110,7 @@ def evict(request: HttpRequest, entry_id: str) -> HttpResponseBase:
     return redirect(here if is_ban else "admin:entries")
 
 
-@page("cache/entries/<str:entry_id>/unban/", "entry_unban", sees=access.OPERATE)
+@page("cache/entries/<str:entry_id>/unban/", "entry_unban", sees=access.OPERATE, needs_redis=True)
 def unban(request: HttpRequest, entry_id: str) -> HttpResponseBase:
     digest, project = _digest(entry_id), request.POST.get("project", "")
     if request.method == "POST":

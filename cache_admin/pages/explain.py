@@ -20,7 +20,7 @@ _EXAMPLE = '{\n  "model": "demo",\n  "input": "Say hello."\n}'
 _HEADERS = "x-cache-key: session-1"
 
 
-@page("cache/explain/", "explain", acts=access.SEE)
+@page("cache/explain/", "explain", acts=access.SEE, needs_redis=True)
 def explain(request: HttpRequest) -> HttpResponseBase:
     names = sources.project_names()
     project = request.POST.get("project", DEFAULT_PROJECT)

@@ -22,7 +22,7 @@ _TARGETS: dict[str, Callable[[str], Target]] = {
 }
 
 
-@page("cache/purge/", "purge", sees=access.OPERATE)
+@page("cache/purge/", "purge", sees=access.OPERATE, needs_redis=True)
 def purge(request: HttpRequest) -> HttpResponseBase:
     names = sources.project_names()
     given = request.POST if request.method == "POST" else request.GET

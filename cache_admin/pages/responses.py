@@ -170,7 +170,11 @@ def _timeline(row: ResponseIndex) -> dict[str, Any]:
     whole = max(row.duration_ms, 0.001)
     gateway = min(row.gateway_ms, whole)
     first = min(max((row.first_token_ms or 0) - gateway, 0), whole - gateway) if row.first_token_ms else 0
-    parts = [("gateway", gateway), ("first token", first), ("answer", max(whole - gateway - first, 0))]
+    parts = [
+        ("queue and gateway" if row.background else "gateway", gateway),
+        ("first token", first),
+        ("answer", max(whole - gateway - first, 0)),
+    ]
     edges, at = list[dict[str, Any]](), 0.0
     for name, length in parts:
         edges.append(

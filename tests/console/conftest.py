@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -14,12 +13,12 @@ from django.contrib.auth.models import Group, User
 from django.test import Client
 
 from cache_admin import access
-from responses_api import configured, index_drain, redis_connection, runtime_loop
+from responses_api import index_drain
 from responses_api.cache import filing, filing_queue, service
 from responses_api.cache.filing_queue import Filing
-from responses_api.config.load import Loaded
 from responses_api.config.schema import ModelConfig, Price, ResponseCacheConfig, RouterConfig
 from responses_api.redis.sync import sync_client
+from tests.console_beside import console_beside
 from tests.gateway import Gateway
 
 Ask = Callable[..., dict[str, Any]]
@@ -65,29 +64,18 @@ def router_config(router_config: RouterConfig) -> RouterConfig:
 @pytest.fixture
 def console(router_config: RouterConfig, settings: Any, monkeypatch: pytest.MonkeyPatch, db: None) -> Iterator[Console]:
     settings.ROUTER_ALLOW_ANONYMOUS = True
-    monkeypatch.setattr(configured, "loaded", lambda: Loaded(router_config, ()))
     monkeypatch.setattr(service, "LOOKUP_SECONDS", 5)
     monkeypatch.setattr(filing_queue, "GATHER_SECONDS", 0.01)
-    redis_connection._shared_client.cache_clear()
     client = sync_client(router_config.response_api.redis)
 
     def file(filings: Any) -> None:
         filing.file_all(client, router_config, list[Filing](filings))
 
     gateway = Gateway(router_config, file=file)
-    adopted = asyncio.run_coroutine_threadsafe(_adopt(gateway), gateway.loop)
-    adopted.result(5)
-    with httpx.Client(base_url=gateway.base_url, timeout=10) as http:
+    with console_beside(gateway, router_config), httpx.Client(base_url=gateway.base_url, timeout=10) as http:
         yield Console(gateway, http, client, router_config.response_api.redis.key_prefix)
-    runtime_loop._ours = None
     gateway.stop()
     client.close()
-    redis_connection._shared_client().close()
-    redis_connection._shared_client.cache_clear()
-
-
-async def _adopt(gateway: Gateway) -> None:
-    runtime_loop.adopt(gateway.runtime)
 
 
 @pytest.fixture

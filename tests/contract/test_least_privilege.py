@@ -11,12 +11,16 @@ from typing import Any
 import httpx
 import pytest
 import redis
+from django.test import Client
 
 from responses_api import index_drain
 from responses_api.cache import filing, filing_queue
 from responses_api.cache.filing_queue import Filing
 from responses_api.config.schema import RedisConfig, ResponseCacheConfig, RouterConfig
+from responses_api.models import ResponseIndex
 from responses_api.redis.sync import sync_client
+from responses_api.task_notes import TaskNotes
+from tests.console_beside import console_beside
 from tests.fake_backend import FakeBackend
 from tests.gateway import Gateway
 from tests.valkey import Valkey
@@ -62,6 +66,7 @@ def test_both_roles_are_documented() -> None:
 def test_everything_works_and_nothing_is_denied(
     config_of: Callable[[str], RouterConfig],
     admin: Any,
+    admin_client: Client,
     backend: FakeBackend,
     settings: Any,
     monkeypatch: pytest.MonkeyPatch,
@@ -80,8 +85,11 @@ def test_everything_works_and_nothing_is_denied(
             use_it_all(http)
             worker.recover(later_seconds=3600)
             time.sleep(1.2)  # what was used is told once a second
+            with console_beside(gateway, config_of("web")):
+                use_the_console(http, admin_client, lambda: index_drain.drain(tasks, "sr:"))
+        note_all(tasks)
         filing.sweep(tasks, worker_config, time.time() + 10**6)
-        assert index_drain.drain(tasks, "sr:").written > 5
+        assert ResponseIndex.objects.count() > 5
     finally:
         gateway.stop()
         worker.stop()
@@ -90,6 +98,34 @@ def test_everything_works_and_nothing_is_denied(
     used = {name.removeprefix("cmdstat_") for name in admin.info("commandstats")}
     granted = {rule[1:] for rules in USERS.values() for rule in rules if rule.startswith("+")}
     assert granted - used <= ELSEWHERE
+
+
+def use_the_console(http: httpx.Client, browser: Client, drain: Callable[[], Any]) -> None:
+    """Each of its pages, and each thing that it does to Redis."""
+    browser.get("/admin/tail/")
+    drain()
+    headers = {"x-cache-key": "console"}
+    answer = http.post("/responses", json={"model": "m", "input": "hi"}, headers=headers)
+    response, entry = answer.json()["id"], answer.headers["x-cache-entry"]
+    time.sleep(0.3)  # filed
+    drain()
+    for page in ("", "responses/", "tail/since/0-0/", "cache/", "cache/entries/", "backends/", "redis/", "workers/"):
+        assert browser.get(f"/admin/{page}").status_code == 200, page
+    for page in (f"responses/{response}/", f"cache/entries/{entry}/"):
+        assert browser.get(f"/admin/{page}").status_code == 200, page
+    assert "may not run" not in browser.get("/admin/redis/").content.decode()
+    browser.post(f"/admin/cache/entries/{entry}/evict/", {"ban": "1", "project": "default"})
+    browser.post(f"/admin/cache/entries/{entry}/unban/", {"project": "default"})
+    browser.post("/admin/workers/retry/1-1/")
+    assert http.delete(f"/responses/{response}").status_code == 200
+
+
+def note_all(tasks: Any) -> None:
+    """What a worker notes of its tasks."""
+    notes = TaskNotes(tasks, "sr:")
+    notes.began("1", "drain_index", [])
+    notes.failed("1", "drain_index", [], ValueError())
+    notes.ended("1", "drain_index", "FAILURE", is_noted=True)
 
 
 def use_it_all(http: httpx.Client) -> None:

@@ -19,6 +19,7 @@ from bench.stage import STREAM_SECONDS, TOKENS_PER_SECOND, Cost, Stage
 CHAIN_TURNS = 20
 OPEN_STREAMS = 1000
 BACKGROUND_RUNS = 1000
+CONSOLE_TURNS = 3
 _WARM_UP_SECONDS = 1.0
 _SETTLE_SECONDS = 3.0
 
@@ -36,6 +37,8 @@ class Figures:
     rss_mib: float = float("nan")
     first_token_p50_ms: float | None = None
     first_token_p99_ms: float | None = None
+    undisturbed: float = float("nan")
+    """Units per second without what the row adds."""
 
     @property
     def per_second(self) -> float:
@@ -78,6 +81,31 @@ class Requests:
                 seen = clients.run(seconds)
         p50_ms, p99_ms = (percentile(seen.latencies_ms, share) for share in (0.5, 0.99))
         return Figures(self.title, seen.requests, cost, p50_ms, p99_ms, server.rss_mib())
+
+
+@dataclass(frozen=True, slots=True)
+class ConsoleOpened:
+    """The load of `stored` in turns without and with an operator who opens every page of the console; the latter's
+    figures. `undisturbed` requests per second are the former's."""
+
+    name: str
+
+    def measure(self, stage: Stage, seconds: float) -> Figures:
+        server, figures = stage.gateway, Figures("the same, console opened")
+        servers.make_operator(stage.site)
+        undisturbed = 0
+        with load.clients(server.port, create("answers")) as clients:
+            clients.run(_WARM_UP_SECONDS)
+            for _ in range(CONSOLE_TURNS):
+                with servers.operator(server, seconds, stage.rest_cores) as open_pages:
+                    undisturbed += clients.run(seconds).requests
+                    open_pages()
+                    with stage.cost_of(server) as cost:
+                        seen = clients.run(seconds)
+                figures.units += seen.requests
+                figures.cost.add(cost)
+        figures.undisturbed = undisturbed / (CONSOLE_TURNS * seconds)
+        return figures
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,6 +284,7 @@ ROWS: tuple[Row, ...] = (
     Requests(
         "stored-cluster", "the same, Redis Cluster", lambda stage: stage.cluster_gateway, lambda _: create("answers")
     ),
+    ConsoleOpened("console"),
     Requests("unstored", "proxied, store: false", _gateway, lambda _: create("answers", store=False)),
     Requests("hit-stored", "cache hit, store: true", _gateway, lambda _: create("answers", CACHED)),
     Requests("hit-unstored", "cache hit, store: false", _gateway, lambda _: create("answers", CACHED, store=False)),

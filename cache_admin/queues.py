@@ -43,7 +43,7 @@ class Backlog:
 def queues() -> list[Queue]:
     """Raises `BrokerAway`."""
     try:
-        with current_app.connection_for_read() as connection:
+        with current_app.connection_or_acquire() as connection:
             connection.ensure_connection(max_retries=1, timeout=_TIMEOUT_SECONDS)
             channel = connection.default_channel
             return [

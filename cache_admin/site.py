@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, cast
 
 from django.contrib.admin import AdminSite
@@ -110,6 +111,7 @@ def _menu(request: HttpRequest) -> list[tuple[str, list[tuple[str, str, bool]]]]
     return shown
 
 
+@cache
 def _address(name: str) -> str:
     try:
         return reverse(f"admin:{name}")

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from django.http import HttpRequest, HttpResponseBase, JsonResponse
-from django.template.loader import render_to_string
 from redis.exceptions import ResponseError
 
 from cache_admin import rows, sources
 from cache_admin.page import page, render
+from cache_admin.templatetags.console import response_rows
 from responses_api import index_drain, tail
 
 SHOWN = 40
@@ -32,6 +32,5 @@ def since(request: HttpRequest, after: str) -> HttpResponseBase:
     except ResponseError:
         return JsonResponse({"error": "no such place in the tail"}, status=400)
     newest_first = [index_drain.row_of(entry) for _, entry in reversed(found) if entry.op == "put"]
-    context = {"rows": newest_first, "projects": sources.project_names()}
-    html = render_to_string("cache_admin/response_rows.html", context, request)
+    html = response_rows(newest_first, sources.project_names() if newest_first else {})
     return JsonResponse({"rows": html, "count": len(newest_first), "after": found[-1][0] if found else after})

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
+from html import escape
 from typing import Any
+from urllib.parse import quote
 
 from django import template
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
-from django.utils.safestring import SafeString
+from django.utils.safestring import SafeString, mark_safe
 
 from responses_api.models import ResponseIndex
 
@@ -68,7 +71,7 @@ def moment(value: Any) -> SafeString | str:
     if at is None:
         return NONE
     shown = at.strftime("%H:%M:%S") if at.date() == timezone.now().date() else at.strftime("%m-%d %H:%M:%S")
-    return format_html('<time datetime="{}" title="{} UTC">{}</time>', at.isoformat(), at.strftime("%F %T"), shown)
+    return mark_safe(f'<time datetime="{at.isoformat()}" title="{at:%F %T} UTC">{shown}</time>')  # noqa: S308 - digits
 
 
 @register.filter
@@ -119,8 +122,35 @@ def linked(identifier: str) -> SafeString | str:
     return format_html('<a class="id" href="{}" title="{}">{}</a>', address, identifier, short(identifier))
 
 
-@register.filter
-def kind(row: ResponseIndex) -> str:
+@register.simple_tag
+def response_rows(rows: Iterable[ResponseIndex], projects: Mapping[str, str]) -> SafeString:
+    """Rows of the index as rows of a table, under `response_head.html`.
+
+    Not a template: that takes 17 ms for a page of them, and this 1.
+    """
+    address = reverse("admin:response", args=["_"]).removesuffix("_/")
+    return mark_safe("".join(_row(row, projects, address) for row in rows))  # noqa: S308 - each value is escaped
+
+
+def _row(row: ResponseIndex, projects: Mapping[str, str], address: str) -> str:
+    status, verdict, model, backend = (escape(each) for each in (row.status, row.verdict, row.model, row.backend))
+    row_id = escape(row.id)
+    return (
+        f"<tr><td>{moment(row.created_at)}</td>"
+        f'<td><a class="id" href="{address}{quote(row.id)}/" title="{row_id}">{escape(short(row.id))}</a></td>'
+        f'<td class="clip" title="{model}">{model}</td>'
+        f'<td><span class="mark {status}">{status}</span></td>'
+        f'<td><span class="mark {verdict}" title="{escape(row.verdict_reason)}">{verdict}</span></td>'
+        f'<td class="clip" title="{backend}">{backend}</td>'
+        f'<td class="n">{number(row.input_tokens)}</td><td class="n">{number(row.output_tokens)}</td>'
+        f'<td class="n">{ms(row.first_token_ms)}</td><td class="n">{ms(row.duration_ms)}</td>'
+        f'<td class="n wide">{size(row.response_bytes)}</td>'
+        f'<td class="wide clip">{escape(projects.get(row.project, row.project))}</td>'
+        f'<td class="wide quiet">{escape(_kind(row))}</td></tr>'
+    )
+
+
+def _kind(row: ResponseIndex) -> str:
     """In what way a request was unlike most."""
     ways = {
         row.api: row.api != "responses",

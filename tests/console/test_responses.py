@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import json
+import time
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from asgiref.sync import async_to_sync
@@ -183,3 +185,20 @@ def _body(answer: Any) -> str:
         return b"".join([part async for part in answer.streaming_content])
 
     return async_to_sync(read)().decode()
+
+
+def test_nothing_that_a_client_says_is_markup(console: Console, operator: Client, backend: FakeBackend) -> None:
+    evil = '"><script>alert(1)</script>'
+    backend.script(text=evil)
+    body = {"model": evil, "input": evil, "metadata": {evil[:20]: evil}, "instructions": evil}
+    response = console.ask(body, x_cache_key=evil)
+    unmask(operator)
+    time.sleep(0.1)  # filed
+    entry = ResponseIndex.objects.get().cache_entry
+    pages = ("responses/", f"responses/{response['id']}/", f"responses/{response['id']}/exchange/", "cache/",
+             f"responses/{response['id']}/json/", "cache/entries/", f"cache/entries/cache_{entry}/",
+             f"cache/entries/cache_{entry}/exchange/", "search/?q=" + quote(evil), "", "tail/",
+             "responses/?model=" + quote(evil) + "&min_ms=" + quote(evil))  # fmt: skip
+    for page in pages:
+        html = text_of(operator, f"/admin/{page}")
+        assert "<script>alert" not in html, page

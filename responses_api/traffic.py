@@ -61,7 +61,8 @@ class Traffic(Struct, omit_defaults=True):
         else:
             self.input_tokens += entry.input_tokens
             self.output_tokens += entry.output_tokens
-        self.gateway_ms += entry.gateway_ms
+        if not entry.background:  # there it is the time in the queue
+            self.gateway_ms += entry.gateway_ms
         _note(self.duration, entry.duration_ms)
         if entry.first_token_ms is not None:
             _note(self.first_token, entry.first_token_ms)

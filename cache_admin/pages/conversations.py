@@ -99,7 +99,7 @@ def conversation_thread(request: HttpRequest, conversation_id: str) -> HttpRespo
     read_thread = Thread(is_masked=not reveals).add(reversed(newest_first), is_input=False)
     here = reverse("admin:conversation_thread", args=[conversation_id])
     older = f"{here}?after={newest_first[-1]['id']}" if has_more else None
-    return fragment(request, "thread", {"pieces": read_thread.pieces, "older": older, "texts": ""})
+    return fragment(request, "thread", {"pieces": read_thread.pieces, "older": older})
 
 
 @page("conversations/<str:conversation_id>/delete/", "conversation_delete", sees=access.OPERATE)

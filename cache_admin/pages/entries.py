@@ -78,7 +78,7 @@ def exchange(request: HttpRequest, entry_id: str) -> HttpResponseBase:
     if reveals:
         audit.record_reveal(request, entry_id)
     pieces = entries.as_thread(found, is_masked=not reveals).pieces
-    return fragment(request, "thread", {"pieces": pieces, "older": None, "texts": ""})
+    return fragment(request, "thread", {"pieces": pieces})
 
 
 @page("cache/entries/<str:entry_id>/evict/", "entry_evict", sees=access.OPERATE, needs_redis=True)

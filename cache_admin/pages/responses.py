@@ -24,6 +24,8 @@ from responses_api.models import ResponseIndex, TrafficBucket
 
 DAYS = 14
 MAX_JSON_CHARS = 20_000
+MAX_PIECES = 200
+"""That are loaded at once."""
 _STATUSES = ("completed", "incomplete", "failed", "cancelled", "queued", "in_progress")
 _APIS = ("responses", "chat", "completions", "embeddings")
 
@@ -84,9 +86,17 @@ def exchange(request: HttpRequest, response_id: str) -> HttpResponseBase:
     known, reveals = records.find(response_id), access.reveals(request)
     if known.record is not None and reveals:
         audit.record_reveal(request, response_id)
-    read = _thread(known, is_masked=not reveals)
-    texts = reverse("admin:exchange_text", args=[response_id, 0]).removesuffix("0/")
-    return fragment(request, "exchange", {"known": known, "pieces": read.pieces, "texts": texts})
+    pieces = _thread(known, is_masked=not reveals).pieces
+    start = request.GET.get("from", "0")
+    end = (int(start) if start.isdigit() else 0) + MAX_PIECES
+    here = reverse("admin:exchange", args=[response_id])
+    context = {
+        "pieces": pieces[end - MAX_PIECES : end],
+        "later": f"{here}?from={end}" if len(pieces) > end else None,
+        "left": len(pieces) - end,
+        "texts": reverse("admin:exchange_text", args=[response_id, 0]).removesuffix("0/"),
+    }
+    return fragment(request, "thread", context)
 
 
 @page("responses/<str:response_id>/text/<int:number>/", "exchange_text", sees=access.REVEAL)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import time
 from typing import Any
 from urllib.parse import quote
@@ -133,6 +134,19 @@ def test_a_damaged_record_is_no_500(console: Console, operator: Client) -> None:
     console.redis.set(f"{console.prefix}response:{response['id']}", b"{damaged")
     assert "cannot be read" in text_of(operator, f"{LIST}{response['id']}/")
     assert text_of(operator, f"{LIST}{response['id']}/exchange/")
+
+
+def test_a_thousand_items_come_in_portions(console: Console, operator: Client) -> None:
+    response = console.ask({"input": [{"role": "user", "content": f"number {n}."} for n in range(500)]})
+    unmask(operator)
+    path, found = f"{LIST}{response['id']}/exchange/", list[str]()
+    for start, more in ((0, "301 more items"), (200, "101 more items"), (400, "")):
+        page = text_of(operator, f"{path}?from={start}")
+        found += re.findall(r"<span>number (\d+)\.", page)
+        assert ("more items" in page) is bool(more)
+        assert more in page
+    assert found == [str(n) for n in range(500)]
+    assert text_of(operator, f"{path}?from=x").count("<li") == 200
 
 
 @pytest.mark.parametrize("unknown", ["resp_" + "0" * 24, "resp_../x", "nonsense", "resp_%00"])

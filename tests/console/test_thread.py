@@ -11,7 +11,7 @@ from cache_admin.thread import MAX_SHOWN_CHARS, Thread, of_exchange
 PIXELS = "data:image/png;base64,AAAA"
 ITEMS: list[dict[str, Any]] = [
     {"role": "user", "content": "secret"},
-    {"role": "user", "content": [{"type": "input_text", "text": "secret"}, {"type": "input_image", "image_url": PIXELS}]},
+    {"role": "user", "content": [{"type": "text", "text": "secret"}, {"type": "input_image", "image_url": PIXELS}]},
     {"type": "reasoning", "summary": [{"type": "summary_text", "text": "secret"}]},
     {"type": "function_call", "call_id": "c", "name": "look", "arguments": '{"what": "secret"}'},
     {"type": "function_call_output", "call_id": "c", "output": "secret"},

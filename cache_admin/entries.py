@@ -127,9 +127,7 @@ def as_thread(entry: Entry, *, is_masked: bool) -> Thread:
 
 def _responses_thread(thread: Thread, asked: dict[str, Any], entry: Entry) -> Thread:
     fields = asked["fields"]
-    for text in (fields.get("instructions"),):
-        if isinstance(text, str) and text:
-            thread.add([{"type": "message", "role": "instructions", "content": text}], is_input=True)
+    thread.add_instructions(fields.get("instructions"))
     given = fields.get("input")
     if isinstance(given, str):
         given = [{"type": "message", "role": "user", "content": given}]

@@ -26,7 +26,7 @@ View = Callable[..., HttpResponseBase]
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """`acts` is what it takes to send it anything."""
+    """A view that checks who asks, at `route` below `/admin/`."""
 
     route: str
     name: str

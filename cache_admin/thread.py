@@ -64,6 +64,10 @@ class Thread:
                 self.pieces.append(piece)
         return self
 
+    def add_instructions(self, instructions: Any) -> None:
+        if isinstance(instructions, str) and instructions:
+            self.add([{"type": "message", "role": "instructions", "content": instructions}], is_input=True)
+
     def whole(self, number: int) -> str | None:
         """The text of this number, uncut."""
         return self._whole[number] if 0 <= number < len(self._whole) else None
@@ -134,8 +138,7 @@ class Thread:
 def of_exchange(instructions: str | None, given: Sequence[Item], output: Sequence[Item], *, is_masked: bool) -> Thread:
     """What went in and what came out of one response."""
     thread = Thread(is_masked=is_masked)
-    if instructions:
-        thread.add([{"type": "message", "role": "instructions", "content": instructions}], is_input=True)
+    thread.add_instructions(instructions)
     return thread.add(given, is_input=True).add(output, is_input=False)
 
 

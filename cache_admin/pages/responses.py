@@ -166,13 +166,7 @@ def _followers(response_id: str) -> QuerySet[ResponseIndex]:
 
 def _thread(known: records.Known, *, is_masked: bool) -> thread.Thread:
     told = known.response
-    instructions = told.get("instructions")
-    return thread.of_exchange(
-        instructions if isinstance(instructions, str) else None,
-        known.input,
-        told.get("output") or [],
-        is_masked=is_masked,
-    )
+    return thread.of_exchange(told.get("instructions"), known.input, told.get("output") or [], is_masked=is_masked)
 
 
 def _timeline(row: ResponseIndex) -> dict[str, Any]:

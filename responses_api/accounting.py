@@ -11,7 +11,8 @@ from responses_api.config.schema import RouterConfig
 from responses_api.errors import ApiError
 from responses_api.index_entry import IndexEntry
 from responses_api.index_writer import IndexWriter
-from responses_api.run import Run
+from responses_api.limits import Limits
+from responses_api.run import RequestContext, Run
 from responses_api.shapes.response import Response
 from responses_api.stores.record import StoredResponse
 
@@ -19,10 +20,11 @@ from responses_api.stores.record import StoredResponse
 class Accounting:
     """One per event loop."""
 
-    def __init__(self, config: RouterConfig, index: IndexWriter) -> None:
+    def __init__(self, config: RouterConfig, index: IndexWriter, limits: Limits) -> None:
         self._retention_seconds = config.index.retention_seconds
         self._ttl_seconds = config.response_api.ttl_seconds
         self._index = index
+        self._limits = limits
 
     @contextmanager
     def following(self, run: Run) -> Iterator[None]:
@@ -83,6 +85,12 @@ class Accounting:
         if is_first and run.response.usage is not None and run.called_at:
             metrics.of(metrics.TOKENS, run.endpoint.name, "input").inc(entry.input_tokens)
             metrics.of(metrics.TOKENS, run.endpoint.name, "output").inc(entry.output_tokens)
+            self.charge(run.context, entry.input_tokens + entry.output_tokens)
+
+    def charge(self, context: RequestContext, tokens: int) -> None:
+        """What a backend has made for it."""
+        if context.allowances:
+            self._limits.charge(context.project, context.allowances, tokens)
 
     def row_of(self, run: Run, status: str, *, stored: bool, response_bytes: int) -> IndexEntry:
         """What the index is told of such a run."""

@@ -27,6 +27,7 @@ from responses_api.conversations import QUEUED_LOCK_SECONDS, Conversations, raw_
 from responses_api.engine import Engine, record_of
 from responses_api.errors import ApiError, InvalidRequest, RateLimited, StoreUnavailable, UnsupportedParameter
 from responses_api.event_log import LogWriter, LostRunError, patiently, to_logged
+from responses_api.limits import Allowance
 from responses_api.run import RequestContext, Run
 from responses_api.shapes import events
 from responses_api.shapes import response as response_shape
@@ -69,6 +70,7 @@ class Submitted(Struct):
     priority: int
     conversation_id: str | None = None
     nudges: int = 0
+    allowances: tuple[Allowance, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +137,7 @@ class BackgroundRuns:
             streams=streams,
             priority=self._config.tier_priorities.get(request.params.service_tier or "auto", 3),
             conversation_id=request.conversation_id,
+            allowances=tuple(context.allowances),
         )
         if request.conversation_id:
             await self._conversations.lock(request.conversation_id, response.id, QUEUED_LOCK_SECONDS)
@@ -381,7 +384,11 @@ class _Attempt:
         request = parse_create_request(body, self._stored.id)
         waited = time.time() - submitted.created_at
         context = RequestContext(
-            submitted.project, submitted.request_id, time.perf_counter() - waited, submitted.request_bytes
+            submitted.project,
+            submitted.request_id,
+            time.perf_counter() - waited,
+            submitted.request_bytes,
+            allowances=submitted.allowances,
         )
         run = await self._background.engine.prepare(request, context, keep=self._keep, streams=True)
         run.response.created_at = submitted.created_at

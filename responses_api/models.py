@@ -6,7 +6,9 @@ import secrets
 
 from django.db import models
 from django.utils import timezone
+from django.utils.functional import cached_property
 
+from responses_api.limits import Allowance, bounded
 from responses_api.webhooks.signature import new_secret
 
 DEFAULT_PROJECT = "default"
@@ -16,7 +18,23 @@ def new_project_id() -> str:
     return f"proj_{secrets.token_hex(12)}"
 
 
-class Project(models.Model):
+class Limited(models.Model):
+    """What may be asked of it; 0: as much as it likes."""
+
+    requests_per_minute = models.PositiveIntegerField(default=0, help_text="0: no limit.")
+    tokens_per_minute = models.PositiveIntegerField(
+        default=0, help_text="In and out together, as backends count them; what the cache answers is free. 0: no limit."
+    )
+    tokens_per_month = models.PositiveBigIntegerField(default=0, help_text="In UTC. 0: no limit.")
+
+    class Meta:
+        abstract = True
+
+    def allowance(self, subject: str) -> Allowance:
+        return Allowance(subject, self.requests_per_minute, self.tokens_per_minute, self.tokens_per_month)
+
+
+class Project(Limited):
     """A tenant. `public_id` is what stored responses and index rows carry."""
 
     name = models.CharField(max_length=200, unique=True)
@@ -74,7 +92,7 @@ class BackendEndpoint(models.Model):
         return self.name
 
 
-class ApiKey(models.Model):
+class ApiKey(Limited):
     """A secret's digest; the secret itself was shown once and is not kept."""
 
     # Without a single key left the gateway would take itself for a new one, open to anyone on loopback.
@@ -93,6 +111,15 @@ class ApiKey(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name} ({self.prefix}…)"
+
+    @property
+    def subject(self) -> str:
+        return f"key:{self.pk}"
+
+    @cached_property
+    def allowances(self) -> tuple[Allowance, ...]:
+        """Its limits and those of its project, where there are any."""
+        return bounded((self.project.allowance("project"), self.allowance(self.subject)))
 
     @property
     def state(self) -> str:

@@ -10,6 +10,7 @@ from msgspec import Struct, field
 
 from responses_api.backends.registry import Endpoint
 from responses_api.history import History
+from responses_api.limits import Allowance
 from responses_api.shapes.items import Item
 from responses_api.shapes.request import CreateRequest
 from responses_api.shapes.response import Response, Usage
@@ -28,6 +29,8 @@ class RequestContext(Struct, frozen=True):
     request_bytes: int = 0
     deadline: float = inf
     """By then the answer is to be there, on the same clock."""
+    allowances: Sequence[Allowance] = ()
+    """What it is charged to."""
 
 
 class Run(Struct):

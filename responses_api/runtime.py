@@ -22,6 +22,7 @@ from responses_api.config.schema import RouterConfig
 from responses_api.conversations import Conversations
 from responses_api.engine import Engine
 from responses_api.index_writer import IndexWriter
+from responses_api.limits import Limits
 from responses_api.passthrough import Passthrough
 from responses_api.prompts import Prompts
 from responses_api.redis.pool import CONNECTION_ERRORS, RedisPool
@@ -63,7 +64,8 @@ class Runtime:
         self.health = Health(self.fleet, self.pool, read_listed)
         self.client = BackendClient(self.fleet)
         self.index = IndexWriter(self.pool, config.index.max_backlog)
-        self.accounting = Accounting(config, self.index)
+        self.limits = Limits(config.limits, self.pool)
+        self.accounting = Accounting(config, self.index, self.limits)
         self.stored = StoredResponses(
             self.store,
             api.ttl_seconds,

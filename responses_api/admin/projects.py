@@ -8,8 +8,11 @@ from django.contrib import admin, messages
 from django.db.models import DateTimeField, Field, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
+from django_redis import get_redis_connection
+from redis.exceptions import RedisError
 
-from responses_api import api_keys
+from responses_api import api_keys, limits
+from responses_api.configured import router_config
 from responses_api.models import ApiKey, Project
 
 # The stubs know Django's generics, Django itself does not.
@@ -20,11 +23,30 @@ else:
     _ProjectAdmin = _ApiKeyAdmin = admin.ModelAdmin
 
 
+LIMITS = ("requests_per_minute", "tokens_per_minute", "tokens_per_month")
+_SHOWN = ("prefix", "used_this_month", "created_at", "revoked_at", "last_used_at")
+
+
+def _used(project: Project, subject: str) -> str:
+    """Counted of those that have a limit."""
+    api = router_config().response_api
+    try:
+        client = get_redis_connection("default")
+        return f"{limits.used_this_month(client, api.redis.key_prefix, project.public_id, subject):,}"
+    except RedisError:
+        return "unknown: Redis does not answer"
+
+
 @admin.register(Project)
 class ProjectAdmin(_ProjectAdmin):
-    list_display = ("name", "public_id", "created_at")
+    list_display = ("name", "public_id", *LIMITS, "used_this_month", "created_at")
     search_fields = ("name", "public_id")
-    readonly_fields = ("public_id", "created_at")
+    fields = ("name", "public_id", *LIMITS, "used_this_month", "created_at")
+    readonly_fields = ("public_id", "used_this_month", "created_at")
+
+    @admin.display(description="tokens this month")
+    def used_this_month(self, project: Project) -> str:
+        return _used(project, "project")
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         # Stored responses carry its id and would belong to nobody.
@@ -35,11 +57,11 @@ class ProjectAdmin(_ProjectAdmin):
 class ApiKeyAdmin(_ApiKeyAdmin):
     """Keys are made and revoked, not edited; a secret is shown once, right after it was made."""
 
-    list_display = ("name", "project", "prefix", "state", "created_at", "expires_at", "last_used_at")
+    list_display = ("name", "project", "prefix", "state", *LIMITS, "used_this_month", "expires_at", "last_used_at")
     list_select_related = ("project",)
     list_filter = ("project",)
     search_fields = ("name", "prefix", "project__name")
-    fields = ("project", "name", "expires_at")
+    fields = ("project", "name", "expires_at", *LIMITS)
     actions = ("revoke",)
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
@@ -47,11 +69,14 @@ class ApiKeyAdmin(_ApiKeyAdmin):
         return False
 
     def get_readonly_fields(self, request: HttpRequest, obj: ApiKey | None = None) -> tuple[str, ...]:
-        shown = ("prefix", "created_at", "revoked_at", "last_used_at")
-        return () if obj is None else ("project", *shown)
+        return () if obj is None else ("project", *_SHOWN)
 
     def get_fields(self, request: HttpRequest, obj: ApiKey | None = None) -> Any:
-        return self.fields if obj is None else (*self.fields, "prefix", "created_at", "revoked_at", "last_used_at")
+        return self.fields if obj is None else (*self.fields, *_SHOWN)
+
+    @admin.display(description="tokens this month")
+    def used_this_month(self, key: ApiKey) -> str:
+        return _used(key.project, key.subject)
 
     def formfield_for_dbfield(self, db_field: Field[Any, Any], request: HttpRequest, **kwargs: Any) -> Any:
         field = super().formfield_for_dbfield(db_field, request, **kwargs)

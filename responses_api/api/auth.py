@@ -92,7 +92,7 @@ async def _find(secret: str) -> Principal | None:
     if key is None:
         return None
     _note_use(key)
-    return Principal(key.project.public_id, key.pk)
+    return Principal(key.project.public_id, key.pk, key.allowances)
 
 
 def _note_use(key: ApiKey) -> None:

@@ -31,11 +31,16 @@ class ApiView(APIView):
     parser_classes = [JSONParser]
     renderer_classes = [JSONRenderer]
     throttle_classes = []
+    is_limited = False
+    """Does it count against the limits of project and key?"""
 
     async def dispatch(self, request: Request, *args: Any, **kwargs: Any) -> Reply | StreamReply:  # type: ignore[override]
         try:
-            request.principal = await self.authenticate(request)
-            return await self._handler(request)(request, *args, **kwargs)
+            request.principal = principal = await self.authenticate(request)
+            if not self.is_limited or principal is None or not principal.allowances:
+                return await self._handler(request)(request, *args, **kwargs)
+            headers = await request.runtime.limits.admit(principal.project, principal.allowances)
+            return (await self._handler(request)(request, *args, **kwargs)).with_headers(headers)
         except Exception as error:  # noqa: BLE001 - the one place where errors become replies
             return error_reply(error, request.request_id)
 

@@ -14,7 +14,6 @@ from responses_api.api.schema import ErrorBody
 from responses_api.cache.controls import read_controls
 from responses_api.cache.invalidation import Target
 from responses_api.cache_control import PurgeRequest
-from responses_api.run import RequestContext
 from responses_api.shapes.request import CreateParams, parse_create_request
 from responses_api.shapes.validation import decode
 
@@ -73,7 +72,7 @@ class CacheExplainView(ApiView):
     async def post(self, request: Request) -> Reply:
         body = request.json_body()
         create = parse_create_request(body)
-        context = RequestContext(request.project, request.request_id, request.received, len(body))
+        context = request.context(body)
         controls = read_controls(request.headers)
         return _reply(await request.runtime.cache_control.explain(create, context, controls))
 

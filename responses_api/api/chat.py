@@ -14,7 +14,6 @@ from responses_api.api.schema import ErrorBody
 from responses_api.cache.controls import read_controls
 from responses_api.cached_chat import Chat
 from responses_api.passthrough import PassedApi
-from responses_api.run import RequestContext
 
 # Their shapes are the backend's business.
 _Body = dict[str, Any]
@@ -22,10 +21,11 @@ _Body = dict[str, Any]
 
 class _PassedView(ApiView):
     api: ClassVar[PassedApi]
+    is_limited = True
 
     async def post(self, request: Request) -> Reply | StreamReply:
         body = request.json_body()
-        context = RequestContext(request.project, request.request_id, request.received, len(body), request.deadline)
+        context = request.context(body)
         cached = request.runtime.cached_passthrough
         chat = await cached.begin(self.api, body, context, read_controls(request.headers))
         request.verdict = chat.passage.verdict

@@ -12,6 +12,7 @@ from urllib.parse import parse_qs
 
 from responses_api.api.principal import Principal
 from responses_api.errors import InvalidRequest, UnsupportedMediaType
+from responses_api.run import RequestContext
 from responses_api.runtime import Runtime
 from responses_api.shapes.ids import new_id
 
@@ -73,6 +74,18 @@ class Request:
             )
         return self.received + seconds
 
+    def context(self, body: bytes) -> RequestContext:
+        """Raises `InvalidRequest`."""
+        assert self.principal is not None  # noqa: S101
+        return RequestContext(
+            self.principal.project,
+            self.request_id,
+            self.received,
+            len(body),
+            self.deadline,
+            self.principal.allowances,
+        )
+
     @property
     def project(self) -> str:
         assert self.principal is not None  # noqa: S101 - every view authenticates first
@@ -97,6 +110,10 @@ class Reply:
     headers: Headers = JSON_HEADERS
     extra_headers: list[tuple[bytes, bytes]] = field(default_factory=list)
 
+    def with_headers(self, headers: list[tuple[bytes, bytes]]) -> Reply:
+        self.extra_headers = [*self.extra_headers, *headers]
+        return self
+
 
 @dataclass(slots=True)
 class StreamReply:
@@ -107,3 +124,7 @@ class StreamReply:
     """Asked for with the first frame, when what they tell of has happened."""
     status: int = 200
     headers: Headers = EVENT_STREAM_HEADERS
+
+    def with_headers(self, headers: list[tuple[bytes, bytes]]) -> StreamReply:
+        self.headers = (*self.headers, *headers)
+        return self

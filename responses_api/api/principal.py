@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from responses_api.limits import Allowance
+
 DEFAULT_PROJECT = "default"
 
 
@@ -13,6 +15,8 @@ class Principal:
 
     project: str
     key_id: int | None = None
+    allowances: tuple[Allowance, ...] = ()
+    """The limits of both."""
 
 
 ANONYMOUS = Principal(DEFAULT_PROJECT)

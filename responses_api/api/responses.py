@@ -35,6 +35,8 @@ class StatefulView(ApiView):
 class ResponsesView(StatefulView):
     """`POST /v1/responses`."""
 
+    is_limited = True
+
     @extend_schema(
         operation_id="createResponse",
         request=CreateParams,
@@ -42,7 +44,7 @@ class ResponsesView(StatefulView):
     )
     async def post(self, request: Request) -> Reply | StreamReply:
         body, runtime, controls = request.json_body(), request.runtime, read_controls(request.headers)
-        context = RequestContext(request.project, request.request_id, request.received, len(body), request.deadline)
+        context = request.context(body)
         if (repeat := runtime.repeats.find(request.project, body, controls)) is not None:
             request.verdict = "hit"
             answer = await runtime.repeats.give(repeat, context)

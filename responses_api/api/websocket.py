@@ -19,6 +19,7 @@ import structlog
 from responses_api import history, metrics
 from responses_api.api.auth import ApiKeyAuthentication
 from responses_api.api.http import Request
+from responses_api.api.principal import Principal
 from responses_api.api.render import to_api_error
 from responses_api.chain import CONTINUABLE
 from responses_api.engine import record_of
@@ -68,7 +69,7 @@ class SocketEntry:
             return
         await send({"type": "websocket.accept", "headers": [(b"x-request-id", request.request_id.encode())]})
         with metrics.OPEN_SOCKETS.track_inprogress():
-            await _Connection(self._runtime, principal.project, receive, send).serve()
+            await _Connection(self._runtime, principal, receive, send).serve()
 
 
 async def _refuse(scope: dict[str, Any], send: Send, error: ApiError, request_id: str) -> None:
@@ -85,9 +86,10 @@ async def _refuse(scope: dict[str, Any], send: Send, error: ApiError, request_id
 class _Connection:
     """One client's requests, in their order."""
 
-    def __init__(self, runtime: Runtime, project: str, receive: Receive, send: Send) -> None:
+    def __init__(self, runtime: Runtime, principal: Principal, receive: Receive, send: Send) -> None:
         self._runtime = runtime
-        self._project = project
+        self._project = principal.project
+        self._allowances = principal.allowances
         self._receive = receive
         self._send = send
         self._waiting: asyncio.Queue[str | bytes] = asyncio.Queue(runtime.config.websocket.max_waiting)
@@ -146,7 +148,8 @@ class _Connection:
                 _encode({name: raw for name, raw in fields.items() if name not in _MEANINGLESS} | {"stream": True})
             )
             previous = create.params.previous_response_id
-            context = RequestContext(self._project, request_id, received, len(frame))
+            await self._runtime.limits.admit(self._project, self._allowances)
+            context = RequestContext(self._project, request_id, received, len(frame), allowances=self._allowances)
             status = await self._respond(create, context, lane, generate=fields.get("generate") != _FALSE)
         except Exception as error:  # noqa: BLE001 - the one place where errors become frames
             told = to_api_error(error, request_id)

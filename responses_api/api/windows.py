@@ -42,4 +42,4 @@ def _parse(request: Request) -> tuple[CreateRequest, RequestContext]:
     body = request.json_body()
     fields = {name: raw for name, raw in decode(body, dict[str, msgspec.Raw]).items() if name not in _ABOUT_ANSWERS}
     parsed = parse_create_request(msgspec.json.encode(fields | {"store": _STORELESS}))
-    return parsed, RequestContext(request.project, request.request_id, request.received, len(body))
+    return parsed, request.context(body)

@@ -195,6 +195,14 @@ class BackgroundConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class LimitsConfig:
+    """Limits of projects and keys, which are set in the console."""
+
+    fail_open: bool = True
+    """True lets requests in while Redis is away; false answers them with a 503."""
+
+
+@dataclass(frozen=True, slots=True)
 class WorkerConfig:
     """How many tasks of a queue run at once in each worker process."""
 
@@ -270,6 +278,7 @@ class RouterConfig:
     websocket: WebSocketConfig = field(default_factory=WebSocketConfig)
     webhooks: WebhookConfig = field(default_factory=WebhookConfig)
     response_cache: ResponseCacheConfig = field(default_factory=ResponseCacheConfig)
+    limits: LimitsConfig = field(default_factory=LimitsConfig)
     sealing_secrets: tuple[str, ...] = field(default=(), repr=False)
     """For what clients carry sealed (compacted history, encrypted reasoning): the first seals, all open. Empty: one
     made from SECRET_KEY."""

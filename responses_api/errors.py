@@ -187,6 +187,19 @@ class RateLimited(ApiError):
     code = "rate_limit_exceeded"
 
 
+class Overloaded(ApiError):
+    """The gateway has as much to do as it is to take on; what it took on is finished."""
+
+    status = 503
+
+    def __init__(self, in_flight: int) -> None:
+        super().__init__(
+            f"The gateway is serving {in_flight:,} requests, as many as it may. Try again in a second.",
+            code="overloaded",
+            headers=[("retry-after", "1")],
+        )
+
+
 class BackendError(ApiError):
     """The backend failed, or said something that is no answer."""
 

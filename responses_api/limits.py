@@ -34,14 +34,16 @@ local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
 local function level(key, name, limit)
   local held = redis.call('HMGET', key, name, 'at')
-  if not held[1] then return limit end
+  -- Also of a limit that there was not before.
+  if not held[1] or held[1] == '' then return limit end
   return math.min(limit, tonumber(held[1]) + (now - tonumber(held[2])) * limit / 60000)
 end
-local function keep(key, requests, tokens, slowest)
-  redis.call('HSET', key, 'requests', tostring(requests), 'tokens', tostring(tokens), 'at', now)
-  redis.call('PEXPIRE', key, math.ceil(math.max(60000, slowest)))
+local function kept(level, limit) return limit > 0 and tostring(level) or '' end
+local function until_full(level, limit) return limit > 0 and (limit - level) * 60000 / limit or 0 end
+local function keep(key, requests, rpm, tokens, tpm)
+  redis.call('HSET', key, 'requests', kept(requests, rpm), 'tokens', kept(tokens, tpm), 'at', now)
+  redis.call('PEXPIRE', key, math.ceil(math.max(60000, until_full(requests, rpm), until_full(tokens, tpm))))
 end
-local function until_full(missing, limit) return limit > 0 and missing * 60000 / limit or 0 end
 """
 # Gives who refuses (0: nobody), of what, and milliseconds to wait; then for each subject what is left.
 _ADMIT = Script(f"""
@@ -57,7 +59,7 @@ for i = 1, #KEYS / 2 do
 end
 for i, f in ipairs(found) do
   local requests = f[1] - 1
-  keep(KEYS[2 * i - 1], requests, f[2], math.max(until_full(f[3] - requests, f[3]), until_full(f[4] - f[2], f[4])))
+  keep(KEYS[2 * i - 1], requests, f[3], f[2], f[4])
   left[#left + 1] = math.max(0, math.floor(requests))
   left[#left + 1] = math.max(0, math.floor(f[2]))
 end
@@ -70,7 +72,7 @@ local used = tonumber(ARGV[#ARGV])
 for i = 1, #KEYS / 2 do
   local rpm, tpm = tonumber(ARGV[3 * i - 2]), tonumber(ARGV[3 * i - 1])
   local requests, tokens = level(KEYS[2 * i - 1], 'requests', rpm), level(KEYS[2 * i - 1], 'tokens', tpm) - used
-  keep(KEYS[2 * i - 1], requests, tokens, math.max(until_full(rpm - requests, rpm), until_full(tpm - tokens, tpm)))
+  keep(KEYS[2 * i - 1], requests, rpm, tokens, tpm)
   redis.call('INCRBY', KEYS[2 * i], used)
   redis.call('EXPIRE', KEYS[2 * i], {MONTH_SECONDS})
 end

@@ -34,6 +34,7 @@ STORE_ERRORS = Counter("router_store_errors_total", "Store operations that faile
 CHAIN_MISSING = Counter("router_chain_missing_total", "Deleted or expired ancestors skipped in chains.")
 BACKGROUND_RUNS = Counter("router_background_runs_total", "Background runs by what happened to them.", ["event"])
 NUDGES_LOST = Counter("router_nudges_lost_total", "Times that background runs could not be put into the queue.")
+SHED = Counter("router_shed_total", "Requests turned away since as many were being served as may be.")
 LIMITED = Counter("router_limited_total", "Requests refused by a limit of their project or key.", ["limit"])
 LIMITS_UNCHECKED = Counter("router_limits_unchecked_total", "Times that limits could not be looked at or charged.")
 CACHE_VERDICTS = Counter("router_cache_verdicts_total", "Requests by the cache's verdict.", ["verdict", "reason"])

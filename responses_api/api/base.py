@@ -32,7 +32,7 @@ class ApiView(APIView):
     renderer_classes = [JSONRenderer]
     throttle_classes = []
     is_limited = False
-    """Does it count against the limits of project and key?"""
+    """Does it ask backends, count against the limits of project and key, and get turned away when there is too much?"""
 
     async def dispatch(self, request: Request, *args: Any, **kwargs: Any) -> Reply | StreamReply:  # type: ignore[override]
         try:

@@ -22,7 +22,7 @@ from responses_api.api.base import ApiView
 from responses_api.api.http import Reply, Request, StreamReply
 from responses_api.api.presence import Watchman
 from responses_api.api.render import error_reply
-from responses_api.errors import ApiError, NotFound, PayloadTooLarge
+from responses_api.errors import ApiError, NotFound, Overloaded, PayloadTooLarge
 from responses_api.runtime import Runtime
 
 Message = MutableMapping[str, Any]
@@ -59,12 +59,15 @@ class Entry:
         self._runtime = runtime
         self._loop = asyncio.get_running_loop()
         self._watchman = Watchman(self._loop)
+        self._in_flight = 0
+        self._max_in_flight = runtime.config.max_in_flight
         # Bound once: the lazy logger looks its configuration up for every line.
         self._log = structlog.get_logger("responses_api.request").bind()
 
     async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
         request = Request(scope, b"", self._runtime)
         route, status = "unknown", 0
+        self._in_flight += 1
         client = _Client(request, receive, send, self._watchman, self._loop)
         try:
             with client.watched():
@@ -74,6 +77,7 @@ class Entry:
             status = 499
             metrics.CLIENT_DISCONNECTS.inc()
         finally:
+            self._in_flight -= 1
             _observe(request, route, status, self._log)
 
     async def _reply(self, request: Request, client: _Client) -> tuple[str, Reply | StreamReply]:
@@ -81,6 +85,9 @@ class Entry:
         try:
             request.body = await client.read_body(request.headers, self._runtime.config.max_body_bytes)
             route, view, arguments = _resolve(request)
+            if self._in_flight > self._max_in_flight and view.is_limited:
+                metrics.SHED.inc()
+                raise Overloaded(self._max_in_flight)
             return route, await view().dispatch(request, **arguments)
         except ApiError as error:
             return route, error_reply(error, request.request_id)

@@ -284,6 +284,8 @@ class RouterConfig:
     made from SECRET_KEY."""
     timeouts: Timeouts = field(default_factory=Timeouts)
     """For `vllm_endpoints`, and the default for `backends`."""
+    max_in_flight: int = 4000
+    """Requests that one web process serves at once; what would ask a backend beyond them is a 503 with retry-after."""
     max_body_bytes: int = 32 * 1024 * 1024
     """A larger request body is a 413."""
     max_chain_responses: int = 10_000

@@ -219,6 +219,23 @@ def test_background_runs_and_sockets_count_too(
     assert used(key) == 30
 
 
+def test_a_limit_that_is_new_begins_full(client_of: MakeClient, backend: FakeBackend) -> None:
+    key, secret = make_key(tokens_per_minute=1_000_000)
+    client = client_of(secret)
+    backend.script(times=None, usage=TEN_TOKENS)
+    assert statuses(client, 20) == [200] * 20
+    ApiKey.objects.filter(pk=key.pk).update(requests_per_minute=3, tokens_per_minute=0)
+    auth.keys.forget()
+    assert statuses(client, 4) == [200, 200, 200, 429]
+    ApiKey.objects.filter(pk=key.pk).update(requests_per_minute=0, tokens_per_minute=15)
+    auth.keys.forget()
+    found = []
+    for _ in range(3):
+        found += statuses(client, 1)
+        time.sleep(0.05)
+    assert found == [200, 200, 429]
+
+
 @pytest.mark.parametrize("fail_open", [True, False])
 def test_redis_away(
     router_config: RouterConfig, own_valkey: Any, client_of: MakeClient, fail_open: bool, gateway: Gateway

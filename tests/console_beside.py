@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import pytest
+from django.core.cache import caches
 
 from responses_api import configured, redis_connection, runtime_loop
 from responses_api.config.load import Loaded
@@ -21,9 +22,16 @@ def console_beside(gateway: Gateway, config: RouterConfig) -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(configured, "loaded", lambda: Loaded(config, ()))
-        redis_connection._shared_client.cache_clear()
+        _forget_clients()
         asyncio.run_coroutine_threadsafe(adopt(), gateway.loop).result(5)
         yield
         runtime_loop.adopt(None)
         redis_connection._shared_client().close()
-        redis_connection._shared_client.cache_clear()
+        _forget_clients()
+
+
+def _forget_clients() -> None:
+    """django-redis keeps the one it was given first."""
+    redis_connection._shared_client.cache_clear()
+    with suppress(AttributeError):  # it has none yet
+        del caches["default"]

@@ -20,7 +20,8 @@ def browser(admin_client: Client) -> Client:
 
 def test_a_key_is_made_and_its_secret_shown_once(browser: Client) -> None:
     project = Project.objects.get(public_id="default")
-    form = {"project": project.pk, "name": "laptop", "expires_at_0": "", "expires_at_1": ""}
+    limits = {"requests_per_minute": 0, "tokens_per_minute": 0, "tokens_per_month": 0}
+    form = {"project": project.pk, "name": "laptop", "expires_at_0": "", "expires_at_1": "", **limits}
     page = browser.post("/admin/responses_api/apikey/add/", form, follow=True)
     found = re.search(r"shown this once: (rr-[\w-]+)", page.content.decode())
     assert found is not None

@@ -15,6 +15,8 @@ from responses_api.models import BackendEndpoint, Project
 from tests.console.conftest import Console
 from tests.console.test_responses import text_of
 
+NO_LIMITS = {"requests_per_minute": 0, "tokens_per_minute": 0, "tokens_per_month": 0}
+
 
 def found_at(client: Client, asked: str) -> str:
     answer = client.get("/admin/search/", {"q": asked})
@@ -85,8 +87,8 @@ def test_nobody_looks_nothing_is_written(console: Console) -> None:
 def test_forms_are_in_the_audit_too(as_role: Any) -> None:
     admin = as_role(access.ADMIN)
     project = Project.objects.get(public_id="default")
-    admin.post("/admin/responses_api/apikey/add/", {"project": project.pk, "name": "laptop"})
-    admin.post("/admin/responses_api/project/add/", {"name": "payments"})
+    admin.post("/admin/responses_api/apikey/add/", {"project": project.pk, "name": "laptop", **NO_LIMITS})
+    admin.post("/admin/responses_api/project/add/", {"name": "payments", **NO_LIMITS})
     page = text_of(admin, "/admin/audit/")
     assert "laptop" in page
     assert "project payments" in page

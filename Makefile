@@ -15,7 +15,7 @@ dev: ## .venv with what development needs
 	@$(PYTHON) run --prepare --dev
 
 test: dev ## the whole suite
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2
 
 check: lint types imports ## what CI checks beside the tests
 

@@ -10,7 +10,7 @@ from typing import Any
 import structlog
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponseBase
+from django.http import Http404, HttpRequest, HttpResponseBase
 from django.template.response import TemplateResponse
 from django.utils.functional import SimpleLazyObject
 from redis.exceptions import RedisError
@@ -47,6 +47,8 @@ def page(
             needed = (sees,) if request.method in ("GET", "HEAD") else (sees, acts)
             if not all(access.may(request, each) for each in needed):
                 raise PermissionDenied
+            if any("\x00" in value for value in kwargs.values() if isinstance(value, str)):
+                raise Http404  # no id has a NUL in it, and PostgreSQL takes none
             if needs_redis and not sources.has_redis():
                 return render(request, "without_redis", {"title": "Without Redis"})
             try:

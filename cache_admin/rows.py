@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.db import connection
@@ -30,6 +30,9 @@ BETWEEN = ("since", "until")
 NAMES = (*EQUAL, *PLAIN, *FLAGS, *AT_LEAST, *BETWEEN)
 
 
+_EPOCH = datetime.fromtimestamp(0, UTC)
+
+
 class BadFilter(ValueError):
     """The message names the filter and what it takes."""
 
@@ -42,11 +45,12 @@ class Cursor:
     id: str
 
     def __str__(self) -> str:
-        return f"{int(self.created_at.timestamp() * 1_000_000)}-{self.id}"
+        # In whole numbers: a float would lose the last microsecond, and with it the rows of the same one.
+        return f"{(self.created_at - _EPOCH) // timedelta(microseconds=1)}-{self.id}"
 
     @classmethod
     def parse(cls, text: str) -> Cursor:
-        microseconds, _, row_id = text.partition("-")
+        microseconds, _, row_id = text.replace("\x00", "").partition("-")
         try:
             seconds, rest = divmod(int(microseconds), 1_000_000)
             return cls(datetime.fromtimestamp(seconds, UTC).replace(microsecond=rest), row_id)
@@ -63,7 +67,9 @@ class Filters:
     @classmethod
     def read(cls, query: Mapping[str, str]) -> Filters:
         """Raises `BadFilter`."""
-        filters = cls({name: query[name].strip() for name in NAMES if query.get(name, "").strip()})
+        # PostgreSQL takes no NUL.
+        given = {name: query.get(name, "").replace("\x00", "").strip() for name in NAMES}
+        filters = cls({name: value for name, value in given.items() if value})
         filters.conditions("")  # says what is wrong now, not when the rows are read
         filters.times()
         return filters

@@ -13,7 +13,8 @@ PAGE_SIZE = 100
 
 @page("audit/", "audit", sees=access.AUDIT)
 def audit(request: HttpRequest) -> HttpResponseBase:
-    given = {name: request.GET[name] for name in ("name", "action", "target") if request.GET.get(name)}
+    asked = {name: request.GET.get(name, "").replace("\x00", "") for name in ("name", "action", "target")}
+    given = {name: value for name, value in asked.items() if value}
     actions = OperatorAction.objects.all()
     if before := request.GET.get("before", ""):
         actions = actions.filter(pk__lt=int(before)) if before.isdigit() else actions.none()

@@ -32,7 +32,7 @@ class Match:
 
 @page("search/", "search")
 def search(request: HttpRequest) -> HttpResponseBase:
-    asked = request.GET.get("q", "").strip()
+    asked = request.GET.get("q", "").replace("\x00", "").strip()
     if (where := _exactly(asked)) is not None:
         return redirect(where)
     too_short = 0 < len(asked) < MIN_CHARS

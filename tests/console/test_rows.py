@@ -26,7 +26,8 @@ def some_rows() -> list[IndexEntry]:
         IndexEntry(
             id=f"resp_{dice.randrange(16**8):08x}{number}",
             project=dice.choice(["p", "q"]),
-            created_at=AT + number // 40,
+            # As close together as clocks can tell, and some at the very same time.
+            created_at=AT + number // 40 + (number % 4) * 1e-6 + 0.123457,
             request_id=f"req_{number}",
             model=dice.choice(["m", "n"]),
             status=dice.choice(["completed"] * 9 + ["failed"]),
@@ -92,7 +93,7 @@ def test_each_row_that_matches_is_there_once_newest_first(
 def test_a_page_that_gave_up_says_how_far_it_looked(some_rows: list[IndexEntry], monkeypatch: Any) -> None:
     monkeypatch.setattr(rows, "MAX_SCANNED", 100)
     page = read_page(Filters.read({"min_tokens": "100000"}))
-    assert (page.rows, page.searched_until) == ([], datetime.fromtimestamp(AT + 5, UTC))
+    assert (page.rows, page.searched_until) == ([], datetime.fromtimestamp(AT + 5.123457, UTC))
     assert page.next is not None
 
 

@@ -45,7 +45,7 @@ class Cursor:
     id: str
 
     def __str__(self) -> str:
-        # In whole numbers: a float would lose the last microsecond, and with it the rows of the same one.
+        # In whole numbers, which are exact however late it gets.
         return f"{(self.created_at - _EPOCH) // timedelta(microseconds=1)}-{self.id}"
 
     @classmethod

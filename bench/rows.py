@@ -19,7 +19,9 @@ from bench.stage import STREAM_SECONDS, TOKENS_PER_SECOND, Cost, Stage
 CHAIN_TURNS = 20
 OPEN_STREAMS = 1000
 BACKGROUND_RUNS = 1000
-CONSOLE_TURNS = 3
+CONSOLE_TURNS = 2
+CONSOLE_SECONDS = 15
+"""A short load test, during which every page is opened once."""
 _WARM_UP_SECONDS = 1.0
 _SETTLE_SECONDS = 3.0
 
@@ -97,14 +99,14 @@ class ConsoleOpened:
         with load.clients(server.port, create("answers")) as clients:
             clients.run(_WARM_UP_SECONDS)
             for _ in range(CONSOLE_TURNS):
-                with servers.operator(server, seconds, stage.rest_cores) as open_pages:
-                    undisturbed += clients.run(seconds).requests
+                with servers.operator(server, CONSOLE_SECONDS, stage.rest_cores) as open_pages:
+                    undisturbed += clients.run(CONSOLE_SECONDS).requests
                     open_pages()
                     with stage.cost_of(server) as cost:
-                        seen = clients.run(seconds)
+                        seen = clients.run(CONSOLE_SECONDS)
                 figures.units += seen.requests
                 figures.cost.add(cost)
-        figures.undisturbed = undisturbed / (CONSOLE_TURNS * seconds)
+        figures.undisturbed = undisturbed / (CONSOLE_TURNS * CONSOLE_SECONDS)
         return figures
 
 

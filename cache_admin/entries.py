@@ -50,6 +50,10 @@ class Listed:
     deadline: float | None
     entry: Entry | None
 
+    @property
+    def is_large(self) -> bool:
+        return self.bytes > MAX_DECODED_BYTES
+
 
 class Ban(msgspec.Struct):
     """Who said that an answer is never to be given again, when (Unix seconds) and why."""

@@ -21,9 +21,7 @@ def config() -> RouterConfig:
 
 
 def has_redis() -> bool:
-    """A memory store may do without."""
-    api = config().response_api
-    return api.store_backend != "memory" or bool(api.redis.address or api.redis.cluster_addresses)
+    return config().response_api.uses_redis
 
 
 def redis() -> Any:

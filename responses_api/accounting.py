@@ -76,7 +76,7 @@ class Accounting:
         """How the run ended, once; a failure after the fact replaces the row."""
         if run.settled and not error_code:
             return
-        is_first, run.settled = not run.settled, True
+        is_first, run.settled, run.counted = not run.counted, True, True
         entry = _index_entry(run, status, error_code, stored=stored, response_bytes=response_bytes)
         entry.expires_at = self.expiry(run.response.created_at, stored=stored)
         entry.corrects = not is_first

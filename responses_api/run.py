@@ -74,3 +74,5 @@ class Run(Struct):
     first_token_at: float | None = None
     settled: bool = False
     """Has the index been told how it ended?"""
+    counted: bool = False
+    """Was it ever? It may end anew, with an expired answer in place of the backend's failure."""

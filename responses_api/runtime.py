@@ -150,8 +150,5 @@ class Runtime:
 
 
 def _pool(config: RouterConfig) -> RedisPool | None:
-    """With a memory store Redis serves the index alone, where an address for it is known."""
-    redis = config.response_api.redis
-    if config.response_api.store_backend != "memory" or redis.address or redis.cluster_addresses:
-        return RedisPool(redis)
-    return None
+    api = config.response_api
+    return RedisPool(api.redis) if api.uses_redis else None

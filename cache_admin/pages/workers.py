@@ -6,7 +6,7 @@ from typing import Any
 
 from celery import current_app
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponseBase
+from django.http import Http404, HttpRequest, HttpResponseBase
 from django.shortcuts import redirect
 from kombu.exceptions import OperationalError
 
@@ -47,6 +47,8 @@ def retry(request: HttpRequest, key: str) -> HttpResponseBase:
     """Puts a failed task into its queue once more, or with `drop` only takes it off the list."""
     if request.method != "POST":
         return redirect("admin:workers")
+    if not key.replace("-", "", 1).isdigit():
+        raise Http404("This is no note of a failure.")
     failure = task_notes.take_failure(sources.redis(), sources.prefix(), key)
     if failure is None:
         messages.warning(request, "Somebody else saw to it already.")

@@ -77,6 +77,11 @@ class ResponseApiConfig:
     redis: RedisConfig = field(default_factory=RedisConfig)
     milvus: MilvusConfig = field(default_factory=MilvusConfig)
 
+    @property
+    def uses_redis(self) -> bool:
+        """A memory store may do without; where an address is known, index, cache and limits live there all the same."""
+        return self.store_backend != "memory" or bool(self.redis.address or self.redis.cluster_addresses)
+
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:

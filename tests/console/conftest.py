@@ -44,6 +44,11 @@ class Console:
         self.drain()
         return answer
 
+    def drain_all(self) -> None:
+        """What has come by now, and a little later."""
+        time.sleep(0.1)
+        index_drain.drain(self.redis, self.prefix)
+
     def drain(self) -> None:
         """Waits for what the last request says of itself, which goes a little after its answer."""
         deadline = time.monotonic() + 5

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from cache_admin import access
+from cache_admin import access, charts
 from cache_admin.models import OperatorAction
 from tests.console.conftest import Console
 from tests.console.test_responses import text_of, unmask
@@ -38,6 +38,19 @@ def test_savings_are_told_in_tokens_and_money(
     # Two hits of 3 and 5 tokens, at 1 and 2 each.
     assert [day["saved_money"] for day in days] == [26.0]
     assert '<td class="n">26</td>' in page
+
+
+@pytest.mark.parametrize("path", ["/responses", "/chat/completions"])
+def test_an_expired_answer_for_a_failed_one_is_one_request(console: Console, backend: FakeBackend, path: str) -> None:
+    ask: dict[str, Any] = {"model": "m"}
+    ask |= {"input": "hi"} if path == "/responses" else {"messages": [{"role": "user", "content": "hi"}]}
+    console.send(ask, path, x_cache_key="k", x_cache_ttl="1")
+    time.sleep(1.1)
+    backend.script(status=500)
+    answer = console.send(ask, path, x_cache_key="k", cache_control="stale-if-error=60")
+    assert (answer.status_code, answer.headers["x-cache"]) == (200, "STALE")
+    console.drain_all()
+    assert charts.timeline(charts.RANGES["1h"]).total.requests == 2
 
 
 def test_an_entry_with_its_question_answer_and_askers(

@@ -166,7 +166,7 @@ def test_the_playground_shows_both_translations(console: Console, operator: Clie
     assert "&quot;object&quot;: &quot;response&quot;" in page
     assert backend.calls()["chat"] == 1
     assert not list(console.redis.scan_iter(f"{console.prefix}response:*"))
-    for wrong, words in (("{", "JSON"), ('{"input": "x"}', "model"), ('{"model": "m"}', "")):
+    for wrong, words in (("{", "JSON"), ('{"input": "x"}', "model")):
         page = operator.post("/admin/playground/", {"backend": "fake", "body": wrong}).content.decode()
         assert words in page
     page = operator.post("/admin/playground/", {"backend": "nobody", "body": body}).content.decode()
@@ -182,7 +182,7 @@ def test_redis_is_told_of_without_listing_its_keys(
     console.redis.config_resetstat()
     with django_assert_max_num_queries(12):
         page = text_of(viewer, "/admin/redis/")
-    assert "noeviction" in page or "replicas" in page
+    assert "noeviction" in page
     assert ">response<" in page
     called = console.redis.info("commandstats")
     assert "cmdstat_keys" not in called
@@ -220,7 +220,7 @@ def test_a_failed_task_is_tried_again_once(console: Console, operator: Client, m
     assert "no task" in act(second.key)
     assert "off the list" in act(third.key, drop="1")
     assert sent == [("run_response", ("resp_1",))]
-    assert operator.post("/admin/workers/retry/nonsense/").status_code in (302, 503)
+    assert operator.post("/admin/workers/retry/nonsense/").status_code == 404
 
 
 def test_viewers_act_on_nothing(console: Console, as_role: Any) -> None:

@@ -44,5 +44,7 @@ def test_what_memory_holds_can_be_read(gateway: Gateway, admin_client: Client, h
     page = admin_client.get(f"/admin/responses/{response['id']}/").content.decode()
     assert "It is not in the index" in page
     assert "What is it?" in admin_client.get(f"/admin/responses/{response['id']}/exchange/").content.decode()
-    assert "1" in admin_client.get(f"/admin/conversations/{conversation['id']}/").content.decode()
+    assert (
+        "<dt>items</dt><dd>1</dd>" in admin_client.get(f"/admin/conversations/{conversation['id']}/").content.decode()
+    )
     assert admin_client.get("/admin/search/", {"q": conversation["id"]}).status_code == 302

@@ -113,7 +113,7 @@ class Clients:
         latencies: list[float] = []
         began = heard_at = now = time.perf_counter()
         while (now := time.perf_counter()) < began + seconds:
-            ready = self._poll.poll(0.1)
+            ready = self._poll.poll(0)
             if ready:
                 heard_at = now
             elif now - heard_at > _PATIENCE_SECONDS:

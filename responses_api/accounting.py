@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 from responses_api import metrics
 from responses_api.config.schema import RouterConfig
@@ -26,19 +24,9 @@ class Accounting:
         self._index = index
         self._limits = limits
 
-    @contextmanager
-    def following(self, run: Run) -> Iterator[None]:
+    def following(self, run: Run) -> Following:
         """However the run ends, the index hears of it; one that nobody settled was left by its client."""
-        try:
-            yield
-        except ApiError as error:
-            self.settle(run, "failed", error_code=error.code or error.type)
-            raise
-        except Exception:
-            self.settle(run, "failed", error_code="internal_error")
-            raise
-        finally:
-            self.settle(run, "cancelled")
+        return Following(self, run)
 
     def note(self, run: Run, status: str) -> None:
         """Where a stored run stands that has not ended."""
@@ -101,6 +89,27 @@ class Accounting:
         if not stored:
             return created_at + self._retention_seconds
         return created_at + self._ttl_seconds if self._ttl_seconds else None
+
+
+class Following:
+    """See `Accounting.following`. A generator would cost every request a microsecond."""
+
+    __slots__ = ("_accounting", "_run")
+
+    def __init__(self, accounting: Accounting, run: Run) -> None:
+        self._accounting = accounting
+        self._run = run
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        if isinstance(error, ApiError):
+            self._accounting.settle(self._run, "failed", error_code=error.code or error.type)
+        elif isinstance(error, Exception):
+            self._accounting.settle(self._run, "failed", error_code="internal_error")
+        elif not self._run.settled:
+            self._accounting.settle(self._run, "cancelled")
 
 
 def _index_entry(run: Run, status: str, error_code: str, *, stored: bool, response_bytes: int) -> IndexEntry:

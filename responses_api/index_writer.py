@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-from typing import Any
-
 from responses_api import metrics
 from responses_api.index_entry import STREAM_FIELD, IndexEntry, encode, stream_key
 from responses_api.redis.pool import RedisPool
@@ -22,10 +19,9 @@ class IndexWriter:
         if self._pool is None:
             return
         key = stream_key(self._pool.key_prefix)
-        reply = self._pool.execute_soon("XADD", key, "MAXLEN", "~", self._max_backlog, "*", STREAM_FIELD, encode(entry))
-        reply.add_done_callback(_count_lost)
+        command = ("XADD", key, "MAXLEN", "~", self._max_backlog, "*", STREAM_FIELD, encode(entry))
+        self._pool.tell(_count_lost, *command)
 
 
-def _count_lost(reply: asyncio.Future[Any]) -> None:
-    if reply.cancelled() or reply.exception() is not None:
-        metrics.INDEX_DROPPED.inc()
+def _count_lost(_: BaseException) -> None:
+    metrics.INDEX_DROPPED.inc()

@@ -66,6 +66,10 @@ class Repeats:
         self._accounting = accounting
         self._known: BoundedMemory[tuple[str, bytes], Repeat] = BoundedMemory(MAX_BYTES)
 
+    def __bool__(self) -> bool:
+        """Has anything been learnt?"""
+        return len(self._known) > 0
+
     def find(self, project: str, body: bytes, controls: Controls) -> Repeat | None:
         """What is known of the same body with the same headers, if it is still a hit."""
         repeat = self._known.get((project, body))
@@ -99,10 +103,35 @@ class Repeats:
         size = len(create.body) + len(encoded) + len(for_client) + len(items) + 1024
         self._known.put((run.context.project, create.body), repeat, size)
 
+    def give_unstored(self, repeat: Repeat, context: RequestContext) -> bytes:
+        """A response of its own, as its client gets it; of one that is not to be stored."""
+        response_id, created_at, digits = self._begin(repeat, context)
+        return with_head(response_id, created_at, repeat.client_tail.replace(repeat.digits, digits))
+
     async def give(self, repeat: Repeat, context: RequestContext) -> bytes:
-        """A response of its own, as its client gets it. Raises `StoreUnavailable`."""
-        response_id, now = new_id("resp"), time.time()
-        digits, created_at = digits_of(response_id).encode(), int(now)
+        """The same, stored where that was asked. Raises `StoreUnavailable`."""
+        if not repeat.is_stored:
+            return self.give_unstored(repeat, context)
+        response_id, created_at, digits = self._begin(repeat, context)
+        encoded = with_head(response_id, created_at, repeat.tail.replace(repeat.digits, digits))
+        await self._stored.create(
+            StoredResponse(
+                id=response_id,
+                previous_response_id="",
+                project=context.project,
+                created_at=created_at,
+                depth=0,
+                ancestors=[],
+                input=Raw(repeat.input.replace(repeat.digits, digits)),
+                response=Raw(encoded),
+            )
+        )
+        return with_head(response_id, created_at, repeat.client_tail.replace(repeat.digits, digits))
+
+    def _begin(self, repeat: Repeat, context: RequestContext) -> tuple[str, int, bytes]:
+        """The new response's id, creation and the digits of its ids; counted, and told to the index."""
+        response_id = new_id("resp")
+        digits, created_at = digits_of(response_id).encode(), int(time.time())
         if self._cache is not None:
             self._cache.counts.note(context.project, repeat.row.model, "hit", repeat.entry)
         metrics.of(metrics.CACHE_VERDICTS, "hit", "fresh").inc()
@@ -118,21 +147,7 @@ class Repeats:
                 gateway_ms=milliseconds,
             )
         )
-        if repeat.is_stored:
-            encoded = with_head(response_id, created_at, repeat.tail.replace(repeat.digits, digits))
-            await self._stored.create(
-                StoredResponse(
-                    id=response_id,
-                    previous_response_id="",
-                    project=context.project,
-                    created_at=created_at,
-                    depth=0,
-                    ancestors=[],
-                    input=Raw(repeat.input.replace(repeat.digits, digits)),
-                    response=Raw(encoded),
-                )
-            )
-        return with_head(response_id, created_at, repeat.client_tail.replace(repeat.digits, digits))
+        return response_id, created_at, digits
 
     def headers(self, repeat: Repeat) -> list[Header]:
         now = time.time()

@@ -29,6 +29,7 @@ from responses_api.runtime import Runtime  # noqa: E402
 from responses_api.runtime_loop import adopt  # noqa: E402
 from responses_api.tasks import enqueue_filings, enqueue_runs  # noqa: E402
 from router_site import celery, web_pulse  # noqa: E402, F401 - without the former tasks go to nobody's broker
+from router_site.http_protocol import Answer  # noqa: E402
 
 log = structlog.get_logger(__name__)
 
@@ -56,6 +57,10 @@ class Application:
             await self._lifespan(receive, send)
         elif scope["type"] == "websocket":
             await self._started(self._sockets)(scope, receive, send)
+
+    def answer_at_once(self, scope: Any, body: bytes) -> Answer | None:
+        """What can be answered without waiting; `router_site.http_protocol` asks before it begins a task."""
+        return self._entry.answer_at_once(scope, body) if self._entry is not None else None
 
     def _started(self, entry: E | None) -> E:
         if entry is None:

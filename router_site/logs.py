@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 import structlog
+from structlog.processors import add_log_level, format_exc_info
 
 _WRITE_SECONDS = 0.05
 _encoder = msgspec.json.Encoder(enc_hook=repr)
@@ -21,13 +22,9 @@ _encoder = msgspec.json.Encoder(enc_hook=repr)
 def configure(level: str) -> None:
     """`level` is a logging level's name. Safe to call again."""
     number = logging.getLevelNamesMapping()[level.upper()]
-    shared: list[Any] = [
-        structlog.processors.add_log_level,
-        _stamp,
-        structlog.processors.format_exc_info,
-    ]
+    shared: list[Any] = [add_log_level, _stamp, format_exc_info]
     structlog.configure(
-        processors=[*shared, structlog.processors.JSONRenderer(serializer=_serialize_bytes)],
+        processors=[_line],
         wrapper_class=structlog.make_filtering_bound_logger(number),
         logger_factory=lambda *_: _sink,
         cache_logger_on_first_use=True,
@@ -103,7 +100,12 @@ def _stamp(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[s
     return event
 
 
-def _serialize_bytes(event: Any, **_: Any) -> bytes:
+def _line(logger: Any, method: str, event: MutableMapping[str, Any]) -> bytes:
+    """What `shared` and a renderer make of an event; as a chain of processors they take twice as long."""
+    add_log_level(logger, method, event)
+    _stamp(logger, method, event)
+    if "exc_info" in event:
+        event = format_exc_info(logger, method, event)
     return _encoder.encode(event)
 
 

@@ -22,7 +22,9 @@ from responses_api.models import ApiKey
 K = TypeVar("K")
 V = TypeVar("V")
 
-REMEMBER_SECONDS = 5.0
+REMEMBER_SECONDS = 4.0
+RECENT_SECONDS = 1.0
+"""Together: how long a key may go on working after it was revoked."""
 MAX_REMEMBERED = 10_000
 LAST_USE_PRECISION = timedelta(minutes=1)
 
@@ -30,7 +32,7 @@ log = structlog.get_logger(__name__)
 
 
 class Remembered(Generic[K, V]):
-    """Answers of a blocking function, kept `REMEMBER_SECONDS`; a revoked key works no longer than that.
+    """Answers of a blocking function, kept `REMEMBER_SECONDS`.
 
     Concurrent questions for one key ask once.
     """
@@ -58,15 +60,52 @@ class Remembered(Generic[K, V]):
         self._answers.clear()
 
 
+class RecentPrincipals:
+    """Who a header stood for a moment ago: asked again it need not be worked out."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[bytes, Any], tuple[float, Principal]] = {}
+
+    def get(self, request: Request) -> Principal | None:
+        known = self._known.get(_identity(request))
+        return known[1] if known is not None and known[0] > time.monotonic() else None
+
+    def put(self, request: Request, principal: Principal) -> None:
+        if len(self._known) >= MAX_REMEMBERED:
+            self._known.clear()
+        self._known[_identity(request)] = (time.monotonic() + RECENT_SECONDS, principal)
+
+    def forget(self) -> None:
+        self._known.clear()
+
+
+def _identity(request: Request) -> tuple[bytes, Any]:
+    return request.headers.get(b"authorization", b""), request.scope.get("server")
+
+
+recent = RecentPrincipals()
 keys: Remembered[str, ApiKey | None] = Remembered(api_keys.find_active_key)
 any_key: Remembered[None, bool] = Remembered(lambda _: api_keys.any_key_exists())
 _recording: set[asyncio.Task[None]] = set()
+
+
+def forget() -> None:
+    """All that is remembered: the next request finds out anew."""
+    for memory in (recent, keys, any_key):
+        memory.forget()
 
 
 class ApiKeyAuthentication(BaseAuthentication):
     """`Authorization: Bearer rr-…`. Without: allowed on loopback while no key was ever made, or if settings say so."""
 
     async def authenticate(self, request: Request) -> Principal:  # type: ignore[override]
+        principal = recent.get(request)
+        if principal is None:
+            principal = await self._find_out(request)
+            recent.put(request, principal)
+        return principal
+
+    async def _find_out(self, request: Request) -> Principal:
         authorization = request.headers.get(b"authorization", b"").decode("latin-1")
         scheme, _, secret = authorization.partition(" ")
         if await _is_open(request.scope):

@@ -20,6 +20,7 @@ from responses_api.api.render import error_reply
 from responses_api.errors import MethodNotAllowed
 
 Handler = Callable[..., Awaitable[Reply | StreamReply]]
+AtOnce = Callable[[Request], Reply | None]
 
 
 class ApiView(APIView):
@@ -33,6 +34,8 @@ class ApiView(APIView):
     throttle_classes = []
     is_limited = False
     """Does it ask backends, count against the limits of project and key, and get turned away when there is too much?"""
+    at_once: AtOnce | None = None
+    """Answers what can be answered without waiting for anyone, and leaves no trace where it says None."""
 
     async def dispatch(self, request: Request, *args: Any, **kwargs: Any) -> Reply | StreamReply:  # type: ignore[override]
         try:

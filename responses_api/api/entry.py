@@ -7,8 +7,8 @@ request is cancelled, and with it the backend call.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, MutableMapping
-from contextlib import aclosing, contextmanager
+from collections.abc import Awaitable, Callable, MutableMapping
+from contextlib import aclosing
 from functools import cache
 from time import perf_counter
 from typing import Any, NamedTuple
@@ -19,7 +19,7 @@ from prometheus_client import Counter, Histogram
 from responses_api import metrics, sse
 from responses_api.api import urls
 from responses_api.api.base import ApiView
-from responses_api.api.http import Reply, Request, StreamReply
+from responses_api.api.http import Header, Reply, Request, StreamReply
 from responses_api.api.presence import Watchman
 from responses_api.api.render import error_reply
 from responses_api.errors import ApiError, NotFound, Overloaded, PayloadTooLarge
@@ -30,6 +30,8 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
 KEEP_ALIVE_SECONDS = 15.0
+_LOOKED_AT = "responses_router.looked_at"
+"""In a scope: its `Request`, which could not be answered at once; taken out, since each holds the other."""
 WHOLE_ANSWER = "responses_router.whole_answer"
 """The ASGI extension of `router_site.http_protocol`; under another server an answer is two messages, as ever."""
 
@@ -65,12 +67,12 @@ class Entry:
         self._log = structlog.get_logger("responses_api.request").bind()
 
     async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
-        request = Request(scope, b"", self._runtime)
+        request: Request = scope.pop(_LOOKED_AT, None) or Request(scope, b"", self._runtime)
         route, status = "unknown", 0
         self._in_flight += 1
         client = _Client(request, receive, send, self._watchman, self._loop)
         try:
-            with client.watched():
+            with client:
                 route, reply = await self._reply(request, client)
                 status = await client.send(reply, request.request_id)
         except ClientGone:
@@ -79,6 +81,19 @@ class Entry:
         finally:
             self._in_flight -= 1
             _observe(request, route, status, self._log)
+
+    def answer_at_once(self, scope: dict[str, Any], body: bytes) -> tuple[int, list[Header], bytes] | None:
+        """Status, headers and body, where they are there without waiting for anyone; None: ask in the usual way."""
+        route = _static_routes.get(scope["path"])
+        if route is None or route.view.at_once is None or self._in_flight >= self._max_in_flight:
+            return None
+        request = Request(scope, body, self._runtime)
+        reply = route.view.at_once(request)
+        if reply is None:
+            scope[_LOOKED_AT] = request
+            return None
+        _observe(request, route.name, reply.status, self._log)
+        return reply.status, _headers_of(reply, request.request_id), reply.body
 
     async def _reply(self, request: Request, client: _Client) -> tuple[str, Reply | StreamReply]:
         route = "unknown"
@@ -91,6 +106,10 @@ class Entry:
             return route, await view().dispatch(request, **arguments)
         except ApiError as error:
             return route, error_reply(error, request.request_id)
+
+
+def _headers_of(reply: Reply, request_id: str) -> list[Header]:
+    return [*reply.headers, *reply.extra_headers, (b"x-request-id", request_id.encode())]
 
 
 def _resolve(request: Request) -> tuple[str, type[ApiView], dict[str, Any]]:
@@ -150,29 +169,26 @@ class _Client:
             more = message.get("more_body", False)
         return b"".join(chunks)
 
-    @contextmanager
-    def watched(self) -> Iterator[None]:
-        """Raises `ClientGone` when the client leaves; the server's own cancellation (shutdown) stays what it is."""
-        try:
-            yield
-        except asyncio.CancelledError:
-            if not self._is_gone or self._task is None:
-                raise
+    def __enter__(self) -> None:
+        """Watched until the end of the block."""
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        """Raises `ClientGone` when the client has left; the server's own cancellation (shutdown) stays what it is."""
+        self.is_finished = True
+        # The watchman keeps us for another round; all that the request has grown need not stay as long.
+        del self._request
+        if self._watcher is not None:
+            self._watcher.cancel()
+        self._stop_keep_alive()
+        if self._is_gone and self._task is not None and kind is not None and issubclass(kind, asyncio.CancelledError):
             self._task.uncancel()
             raise ClientGone from None
-        finally:
-            self.is_finished = True
-            # The watchman keeps us for another round; all that the request has grown need not stay as long.
-            del self._request
-            if self._watcher is not None:
-                self._watcher.cancel()
-            self._stop_keep_alive()
 
     async def send(self, reply: Reply | StreamReply, request_id: str) -> int:
         """Sends it all; the status that went out."""
         if isinstance(reply, StreamReply):
             return await self._send_stream(reply, request_id)
-        headers = [*reply.headers, *reply.extra_headers, (b"x-request-id", request_id.encode())]
+        headers = _headers_of(reply, request_id)
         answer_whole = self._request.scope.get("extensions", {}).get(WHOLE_ANSWER)
         if answer_whole is not None and answer_whole(self._send, reply.status, headers, reply.body):
             return reply.status

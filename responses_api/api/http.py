@@ -16,7 +16,8 @@ from responses_api.run import RequestContext
 from responses_api.runtime import Runtime
 from responses_api.shapes.ids import new_id
 
-Headers = Sequence[tuple[bytes, bytes]]
+Header = tuple[bytes, bytes]
+Headers = Sequence[Header]
 # Answers are nobody else's to keep.
 _PRIVATE = (b"cache-control", b"private, no-store")
 JSON_HEADERS: Headers = ((b"content-type", b"application/json"), _PRIVATE)
@@ -91,14 +92,21 @@ class Request:
         assert self.principal is not None  # noqa: S101 - every view authenticates first
         return self.principal.project
 
+    @property
+    def is_json(self) -> bool:
+        """Is the body declared as JSON?"""
+        content_type = self.headers.get(b"content-type", b"")
+        return content_type == b"application/json" or _media_type(content_type) == b"application/json"
+
     def json_body(self) -> bytes:
         """The body. Raises `UnsupportedMediaType` unless it is declared as JSON."""
-        content_type = self.headers.get(b"content-type", b"")
-        if content_type != b"application/json":
-            media_type = content_type.partition(b";")[0].strip().lower()
-            if media_type != b"application/json":
-                raise UnsupportedMediaType(media_type.decode("latin-1"))
+        if not self.is_json:
+            raise UnsupportedMediaType(_media_type(self.headers.get(b"content-type", b"")).decode("latin-1"))
         return self.body
+
+
+def _media_type(content_type: bytes) -> bytes:
+    return content_type.partition(b";")[0].strip().lower()
 
 
 @dataclass(slots=True)
@@ -108,7 +116,7 @@ class Reply:
     body: bytes
     status: int = 200
     headers: Headers = JSON_HEADERS
-    extra_headers: list[tuple[bytes, bytes]] = field(default_factory=list)
+    extra_headers: list[Header] = field(default_factory=list)
 
     def with_headers(self, headers: list[tuple[bytes, bytes]]) -> Reply:
         self.extra_headers = [*self.extra_headers, *headers]

@@ -6,6 +6,7 @@ from functools import partial
 
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 
+from responses_api.api.auth import recent
 from responses_api.api.base import ApiView
 from responses_api.api.headers import backend_headers, remembered_headers
 from responses_api.api.http import Reply, Request, StreamReply
@@ -17,6 +18,7 @@ from responses_api.cache.controls import read_controls
 from responses_api.cached_responses import Create
 from responses_api.cached_streams import frames_of
 from responses_api.errors import NotFound
+from responses_api.repeats import Repeat
 from responses_api.run import RequestContext, Run
 from responses_api.shapes.request import CreateParams, CreateRequest, parse_create_request
 from responses_api.shapes.response import Response, with_output_text
@@ -37,6 +39,19 @@ class ResponsesView(StatefulView):
 
     is_limited = True
 
+    @staticmethod
+    def at_once(request: Request) -> Reply | None:
+        """A repeat that need not be stored."""
+        repeats = request.runtime.repeats
+        principal = recent.get(request) if repeats and request.method == "POST" else None
+        if principal is None or principal.allowances:
+            return None
+        repeat = repeats.find(principal.project, request.body, read_controls(request.headers))
+        if repeat is None or repeat.is_stored or not request.is_json or b"x-request-timeout" in request.headers:
+            return None
+        request.principal = principal
+        return _repeated(request, repeat, repeats.give_unstored(repeat, request.context(request.body)))
+
     @extend_schema(
         operation_id="createResponse",
         request=CreateParams,
@@ -46,10 +61,7 @@ class ResponsesView(StatefulView):
         body, runtime, controls = request.json_body(), request.runtime, read_controls(request.headers)
         context = request.context(body)
         if (repeat := runtime.repeats.find(request.project, body, controls)) is not None:
-            request.verdict = "hit"
-            answer = await runtime.repeats.give(repeat, context)
-            told = remembered_headers(repeat.entry.recording.backend, request.received)
-            return Reply(answer, extra_headers=[*told, *runtime.repeats.headers(repeat)])
+            return _repeated(request, repeat, await runtime.repeats.give(repeat, context))
         create = parse_create_request(body)
         if create.params.background:
             return await _submit(request, create, body, context)
@@ -113,6 +125,12 @@ class InputItemsView(StatefulView):
         read_include(request)
         page = await request.runtime.stored.input_items(request.project, response_id, read_page(request))
         return Reply(page.body())
+
+
+def _repeated(request: Request, repeat: Repeat, answer: bytes) -> Reply:
+    request.verdict = "hit"
+    told = remembered_headers(repeat.entry.recording.backend, request.received)
+    return Reply(answer, extra_headers=[*told, *request.runtime.repeats.headers(repeat)])
 
 
 async def _submit(request: Request, create: CreateRequest, body: bytes, context: RequestContext) -> Reply | StreamReply:

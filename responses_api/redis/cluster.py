@@ -28,7 +28,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from responses_api.config.schema import RedisConfig
 from responses_api.redis.addresses import split_address
-from responses_api.redis.link import Asked, Command, Settle, give
+from responses_api.redis.link import Asked, Command, Nobody, Settle, Waiter, give
 from responses_api.redis.node import Node
 
 log = structlog.get_logger(__name__)
@@ -59,7 +59,7 @@ class Cluster:
         self._slots: list[Node | None] = [None] * REDIS_CLUSTER_HASH_SLOTS
         self._homeless: list[Asked] = []
         """Commands whose slot is nobody's, as far as is known."""
-        self._given_up_at: dict[asyncio.Future[Any], float] = {}
+        self._given_up_at: dict[Waiter, float] = {}
         """Commands that were turned away: until when they are tried again."""
         self._refreshing: asyncio.Task[None] | None = None
         self._refreshed_at = 0.0
@@ -117,7 +117,7 @@ class Cluster:
             if self._loop.time() > self._give_up_at(asked):
                 return False
             node = self._node_at((error.host, error.port))
-            node.add((("ASKING",), _nobody(self._loop)))
+            node.add((("ASKING",), Nobody(lambda _: None)))
             node.add(asked)
             return True
         if isinstance(error, RedisTimeoutError):
@@ -243,10 +243,3 @@ def slots_in(reply: Any, asked_host: str) -> list[tuple[int, int, Address]]:
     A node that does not know its own address leaves it empty: it is where it was asked.
     """
     return [(first, last, ((master[0] or b"").decode() or asked_host, master[1])) for first, last, master, *_ in reply]
-
-
-def _nobody(loop: asyncio.AbstractEventLoop) -> asyncio.Future[Any]:
-    """Waits for a reply that nobody reads."""
-    future: asyncio.Future[Any] = loop.create_future()
-    future.add_done_callback(lambda done: done.cancelled() or done.exception())
-    return future

@@ -23,7 +23,37 @@ from responses_api.redis.scripts import KNOWN
 
 Argument = bytes | str | int | float
 Command = tuple[Argument, ...]
-Asked = tuple[Command, asyncio.Future[Any]]
+
+
+class Waiter(Protocol):
+    """What a command's reply is given to: a future, or what stands for one."""
+
+    def done(self) -> bool: ...
+
+    def set_result(self, result: Any, /) -> None: ...
+
+    def set_exception(self, exception: BaseException, /) -> None: ...
+
+
+class Nobody:
+    """Waits for no reply; `on_failure` hears of an error. A future and its callback cost 3 µs more."""
+
+    __slots__ = ("_on_failure",)
+
+    def __init__(self, on_failure: Callable[[BaseException], None]) -> None:
+        self._on_failure = on_failure
+
+    def done(self) -> bool:
+        return False
+
+    def set_result(self, result: Any, /) -> None:
+        pass
+
+    def set_exception(self, exception: BaseException, /) -> None:
+        self._on_failure(exception)
+
+
+Asked = tuple[Command, Waiter]
 """A command and who waits for its reply."""
 Settle = Callable[[Asked, Any], None]
 """Takes a reply, or the exception there is instead."""
@@ -33,13 +63,13 @@ _INCOMPLETE = object()
 
 def give(asked: Asked, reply: Any) -> None:
     """To whoever asked, unless they have gone. An exception is raised there."""
-    future = asked[1]
-    if future.done():
+    waiter = asked[1]
+    if waiter.done():
         return
     if isinstance(reply, BaseException):
-        future.set_exception(reply)
+        waiter.set_exception(reply)
     else:
-        future.set_result(reply)
+        waiter.set_result(reply)
 
 
 class Owner(Protocol):
@@ -146,9 +176,9 @@ async def _introduce(link: Link, config: RedisConfig, loop: asyncio.AbstractEven
     if config.db and not config.cluster_mode:
         commands.append(("SELECT", config.db))
     loads: list[Command] = [("SCRIPT", "LOAD", script.text) for script in KNOWN.values()]
-    asked: list[Asked] = [(command, loop.create_future()) for command in (*commands, *loads)]
-    link.send(asked)
-    replies = await asyncio.gather(*(reply for _, reply in asked), return_exceptions=True)
+    waiting = [loop.create_future() for _ in (*commands, *loads)]
+    link.send(list(zip((*commands, *loads), waiting, strict=True)))
+    replies = await asyncio.gather(*waiting, return_exceptions=True)
     for reply in replies[: len(commands)]:
         if isinstance(reply, BaseException):
             raise reply

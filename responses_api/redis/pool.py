@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from redis.exceptions import NoScriptError, RedisError
@@ -11,7 +11,7 @@ from redis.exceptions import NoScriptError, RedisError
 from responses_api.config.schema import RedisConfig
 from responses_api.redis.addresses import DEFAULT_ADDRESS, split_address
 from responses_api.redis.cluster import Cluster
-from responses_api.redis.link import Argument, Asked, give
+from responses_api.redis.link import Argument, Asked, Nobody, give
 from responses_api.redis.node import Node
 from responses_api.redis.scripts import KNOWN, Script
 
@@ -43,11 +43,9 @@ class RedisPool:
         self._server.add((command, future))
         return future
 
-    def execute_soon(self, *command: Argument) -> asyncio.Future[Any]:
-        """The same for what nobody waits for: it may go a little later, where that saves a pipeline of its own."""
-        future: asyncio.Future[Any] = self._loop.create_future()
-        self._server.add_soon((command, future))
-        return future
+    def tell(self, on_failure: Callable[[BaseException], None], *command: Argument) -> None:
+        """Queues `command`, whose reply nobody waits for; it may go a little later, where that saves a pipeline."""
+        self._server.add_soon((command, Nobody(on_failure)))
 
     def run(self, script: Script, keys: Sequence[str], *arguments: Argument) -> asyncio.Future[Any]:
         """Queues `script` on `keys`, which share a slot. The future raises what Redis raises.
@@ -90,7 +88,7 @@ class RedisPool:
 
     def _settle(self, asked: Asked, reply: Any) -> None:
         if isinstance(reply, NoScriptError):
-            (_, digest, *rest), future = asked
-            self._server.add((("EVAL", KNOWN[str(digest)].text, *rest), future))
+            (_, digest, *rest), waiter = asked
+            self._server.add((("EVAL", KNOWN[str(digest)].text, *rest), waiter))
         else:
             give(asked, reply)

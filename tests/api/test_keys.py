@@ -24,8 +24,7 @@ REQUEST = {"model": "m", "input": "hi"}
 
 @pytest.fixture(autouse=True)
 def _nothing_remembered() -> None:
-    auth.keys.forget()
-    auth.any_key.forget()
+    auth.forget()
 
 
 @pytest.fixture

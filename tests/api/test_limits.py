@@ -34,8 +34,7 @@ MakeClient = Callable[..., httpx.Client]
 
 @pytest.fixture(autouse=True)
 def _nothing_remembered() -> None:
-    auth.keys.forget()
-    auth.any_key.forget()
+    auth.forget()
 
 
 @pytest.fixture
@@ -225,10 +224,10 @@ def test_a_limit_that_is_new_begins_full(client_of: MakeClient, backend: FakeBac
     backend.script(times=None, usage=TEN_TOKENS)
     assert statuses(client, 20) == [200] * 20
     ApiKey.objects.filter(pk=key.pk).update(requests_per_minute=3, tokens_per_minute=0)
-    auth.keys.forget()
+    auth.forget()
     assert statuses(client, 4) == [200, 200, 200, 429]
     ApiKey.objects.filter(pk=key.pk).update(requests_per_minute=0, tokens_per_minute=15)
-    auth.keys.forget()
+    auth.forget()
     found = []
     for _ in range(3):
         found += statuses(client, 1)

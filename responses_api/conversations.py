@@ -25,7 +25,7 @@ from responses_api.stores.base import ConversationStore, Items, Outcome
 
 log = structlog.get_logger(__name__)
 
-LOCK_SECONDS = 30.0
+LOCK_SECONDS = 10.0
 """Of a writer that says nothing any more; one that lives renews its lock three times in that time."""
 QUEUED_LOCK_SECONDS = 24 * 3600.0
 """Of a background run, whose end is looked after elsewhere."""

@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help run test check lint types imports bench lock clean dev
+.PHONY: help run test test-faults check lint types imports bench lock clean dev
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -16,6 +16,9 @@ dev: ## .venv with what development needs
 
 test: dev ## the whole suite
 	$(BIN)/python -m pytest -n 2
+
+test-faults: dev ## kills, stops, slows and cuts the real processes; prints what came of it
+	$(BIN)/python -m pytest -m faults tests/faults
 
 check: lint types imports ## what CI checks beside the tests
 

@@ -67,7 +67,6 @@ class Accounting:
         is_first, run.settled, run.counted = not run.counted, True, True
         entry = _index_entry(run, status, error_code, stored=stored, response_bytes=response_bytes)
         entry.expires_at = self.expiry(run.response.created_at, stored=stored)
-        entry.corrects = not is_first
         self._index.add(entry)
         # Of what is given again nobody is paid.
         if is_first and run.response.usage is not None and run.called_at:

@@ -1,13 +1,13 @@
 """Index entries: from the Redis stream to SQL, in batches, idempotently.
 
 Entries leave the stream only after their transaction is committed. Killed in between, the next drain writes the same
-rows again, over themselves; what it adds to the buckets of `traffic` is held back by a cursor, kept in the same
-transaction: none is lost, none doubled.
+rows again, over themselves. The buckets of `traffic` are added to in the same transaction, and by what had no ended row
+before: whatever comes twice, by whatever way, counts once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -21,11 +21,11 @@ from redis.lock import Lock
 
 from responses_api import metrics, tail, traffic
 from responses_api.index_entry import STREAM_FIELD, IndexEntry, decode, stream_key
-from responses_api.models import DrainCursor, ResponseIndex, TrafficBucket
+from responses_api.models import ResponseIndex, TrafficBucket
 
 log = structlog.get_logger(__name__)
 
-LOCK_SECONDS = 30
+LOCK_SECONDS = 10
 BATCH_SIZE = 1000
 # What arrives meanwhile is for the next drain, a second later.
 MAX_BATCHES = 100
@@ -75,11 +75,9 @@ def _drain_batch(
     client: Any, lock: Lock, key_prefix: str, raw: list[tuple[bytes, dict[bytes, bytes]]], result: Drained
 ) -> None:
     rejected_before = result.rejected
-    decoded = [(stream_id, entry) for stream_id, fields in raw if (entry := _decode(fields, result)) is not None]
-    entries = [entry for _, entry in decoded]
+    entries = [entry for _, fields in raw if (entry := _decode(fields, result)) is not None]
     with transaction.atomic():
-        _write_what_fits(entries, result)
-        _count(stream_key(key_prefix), decoded)
+        count_and_write(entries, result)
         # Asked last: a drain that slept through its lock would write old entries over the rows of its successor. One
         # that takes over after this waits for the same rows until the commit.
         lock.reacquire()
@@ -87,6 +85,15 @@ def _drain_batch(
     tail.show(client, key_prefix, entries)
     result.written += len(raw) - (result.rejected - rejected_before)
     metrics.INDEX_DRAINED.inc(len(raw))
+
+
+def count_and_write(entries: Iterable[IndexEntry], result: Drained) -> None:
+    """Adds them to the buckets and writes their rows, in one transaction. Nobody else may be at it."""
+    ended = _ended_among(entries)
+    news = _in_order(entries, ended)
+    with transaction.atomic():
+        _add_to_buckets(news, ended)
+        _write_what_fits(news, result)
 
 
 def write(entries: Iterable[IndexEntry]) -> None:
@@ -139,22 +146,27 @@ def _write_what_fits(entries: list[IndexEntry], result: Drained) -> None:
                 _reject(error, result)
 
 
-def _count(stream: str, decoded: list[tuple[bytes, IndexEntry]]) -> None:
-    """Adds what has not been counted yet to its buckets. Under the drain's lock: nobody else writes them."""
-    cursor = DrainCursor.objects.filter(stream=stream).first() or DrainCursor(
-        stream=stream, milliseconds=-1, sequence=0
-    )
-    new = [(place, entry) for id_, entry in decoded if (place := _place(id_)) > (cursor.milliseconds, cursor.sequence)]
-    if not new:
-        return
-    cursor.milliseconds, cursor.sequence = max(place for place, _ in new)
-    cursor.save()
-    add_to_buckets(entry for _, entry in new)
+def _ended_among(entries: Iterable[IndexEntry]) -> dict[str, str]:
+    """Id → status of those whose rows tell already how they ended."""
+    ids = {_fitting(entry.id, _MAX_LENGTHS["id"]) for entry in entries}
+    ended = ResponseIndex.objects.filter(id__in=ids, status__in=traffic.ENDED).order_by()
+    return dict(ended.values_list("id", "status"))
 
 
-def add_to_buckets(entries: Iterable[IndexEntry]) -> None:
-    """Whoever calls this twice counts twice, and must be the only one at it."""
-    added = {_cut(key): value for key, value in traffic.by_bucket(entries).items()}
+def _in_order(entries: Iterable[IndexEntry], ended: Mapping[str, str]) -> list[IndexEntry]:
+    """Without news of what has ended by now: they came late, or of an attempt that another made good."""
+    over, found = set(ended), []
+    for entry in entries:
+        is_end = entry.op == "delete" or entry.status in traffic.ENDED
+        if is_end or entry.id not in over:
+            found.append(entry)
+        if is_end:
+            over.add(entry.id)
+    return found
+
+
+def _add_to_buckets(entries: Iterable[IndexEntry], ended: Mapping[str, str]) -> None:
+    added = {_cut(key): value for key, value in traffic.by_bucket(entries, ended).items()}
     known = TrafficBucket.objects.filter(start__in={start for _, start, _, _ in added})
     rows = {(row.seconds, row.start, row.dimension, row.name): row for row in known}
     for key, value in added.items():
@@ -172,11 +184,6 @@ def add_to_buckets(entries: Iterable[IndexEntry]) -> None:
         unique_fields=["seconds", "dimension", "start", "name"],
         batch_size=200,
     )
-
-
-def _place(stream_id: bytes) -> tuple[int, int]:
-    milliseconds, _, sequence = stream_id.partition(b"-")
-    return int(milliseconds), int(sequence)
 
 
 def _cut(key: traffic.Key) -> traffic.Key:
@@ -197,7 +204,7 @@ def _reject(error: Exception, result: Drained) -> None:
 
 def row_of(entry: IndexEntry) -> ResponseIndex:
     """As it is in the index, or will be. Raises one of Python's errors for times that are none."""
-    fields = {name: getattr(entry, name) for name in entry.__struct_fields__ if name not in ("op", "corrects")}
+    fields = {name: getattr(entry, name) for name in entry.__struct_fields__ if name != "op"}
     for name, max_length in _MAX_LENGTHS.items():
         fields[name] = _fitting(fields[name], max_length)
     fields["created_at"] = datetime.fromtimestamp(entry.created_at, UTC)

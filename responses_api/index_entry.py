@@ -22,7 +22,7 @@ class IndexEntry(msgspec.Struct, kw_only=True, omit_defaults=True):
 
     `created_at` and `expires_at` are Unix seconds (`expires_at` None: never); `*_ms` are milliseconds; `*_bytes` the
     JSON as sent and received by the client. `gateway_ms` is the time the gateway itself added. `cache_entry` is the
-    digest of what the cache was asked for; `tries` how many endpoints were asked; `corrects`: it had ended already.
+    digest of what the cache was asked for; `tries` how many endpoints were asked.
     """
 
     id: str
@@ -54,7 +54,6 @@ class IndexEntry(msgspec.Struct, kw_only=True, omit_defaults=True):
     duration_ms: float = 0
     first_token_ms: float | None = None
     gateway_ms: float = 0
-    corrects: bool = False
 
 
 _encoder = msgspec.json.Encoder()

@@ -217,17 +217,6 @@ class TrafficBucket(models.Model):
         return f"{self.dimension} {self.name} {self.start}+{self.seconds}"
 
 
-class DrainCursor(models.Model):
-    """How far an index stream has been counted: the same entry, drained twice, makes one row and counts once."""
-
-    stream = models.CharField(primary_key=True, max_length=200)
-    milliseconds = models.BigIntegerField()
-    sequence = models.BigIntegerField()
-
-    def __str__(self) -> str:
-        return f"{self.stream} {self.milliseconds}-{self.sequence}"
-
-
 class WebhookEndpoint(models.Model):
     """Where a project wants to be told of the ends of its background runs."""
 

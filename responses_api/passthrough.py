@@ -77,7 +77,6 @@ class Passage:
     answer_bytes: int = 0
     is_told: bool = False
     """Has the index been told how it ended?"""
-    is_counted: bool = False
     """Was it ever? It may end anew, with an expired answer in place of the backend's failure."""
     tries: int = 0
     """Endpoints asked so far."""
@@ -184,7 +183,7 @@ class Passthrough:
                 self._tell(passage, status, error_code)
 
     def _tell(self, passage: Passage, status: str, error_code: str, given: Recording | None = None) -> None:
-        corrects, passage.is_told, passage.is_counted = passage.is_counted, True, True
+        passage.is_told = True
         context, usage, now = passage.context, passage.usage, time.perf_counter()
         created_at = time.time() - (now - context.received)
         self._index.add(
@@ -204,7 +203,6 @@ class Passthrough:
                 cache_entry=passage.cache_entry,
                 backend=passage.endpoint.name if passage.tries else "",
                 tries=passage.tries,
-                corrects=corrects,
                 input_tokens=given.input_tokens if given else usage.input_tokens if usage else 0,
                 cached_tokens=usage.input_tokens_details.cached_tokens if usage else 0,
                 output_tokens=given.output_tokens if given else usage.output_tokens if usage else 0,

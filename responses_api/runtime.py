@@ -128,6 +128,7 @@ class Runtime:
         await self.tokenizer.aclose()
         await self.client.aclose()
         await self.store.aclose()
+        self.index.send_kept()
         if self.pool is not None:
             await self.pool.aclose()
 

@@ -6,7 +6,7 @@ Latencies are kept as histograms over a scale of quarter powers of two: a percen
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from math import floor, log2
 
@@ -49,11 +49,9 @@ class Traffic(Struct, omit_defaults=True):
     first_token: Histogram = field(default_factory=dict)
 
     def add(self, entry: IndexEntry) -> None:
-        """A request that has ended; of one that had ended already only that it failed after all."""
-        self.failed += entry.status == "failed"
-        if entry.corrects:
-            return
+        """A request that has ended."""
         self.requests += 1
+        self.failed += entry.status == "failed"
         self.verdicts[entry.verdict] = self.verdicts.get(entry.verdict, 0) + 1
         if entry.verdict in GIVEN:
             self.saved_input_tokens += entry.input_tokens
@@ -108,8 +106,12 @@ def total(traffics: Iterable[Traffic]) -> Traffic:
     return whole
 
 
-def by_bucket(entries: Iterable[IndexEntry]) -> dict[Key, Traffic]:
-    """Every bucket that these entries belong to, with what they add to it. What has not ended counts later."""
+def by_bucket(entries: Iterable[IndexEntry], before: Mapping[str, str]) -> dict[Key, Traffic]:
+    """Every bucket that these entries belong to, with what they add to it. What has not ended counts later.
+
+    Of what had ended, by `before` (id → status), it counts only that it failed after all.
+    """
+    ended = dict(before)
     smallest = min(SPANS)
     # Those of a batch are much alike: each is added once, and the sums to all they belong to.
     alike: dict[tuple[int, str, str, str], Traffic] = {}
@@ -118,7 +120,11 @@ def by_bucket(entries: Iterable[IndexEntry]) -> dict[Key, Traffic]:
             key = (_start(entry.created_at, smallest), entry.project, entry.model, entry.backend)
             if key not in alike:
                 alike[key] = Traffic()
-            alike[key].add(entry)
+            last, ended[entry.id] = ended.get(entry.id), entry.status
+            if last is None:
+                alike[key].add(entry)
+            elif entry.status == "failed" != last:
+                alike[key].failed += 1
     found: dict[Key, Traffic] = {}
     for (start, *names), traffic in alike.items():
         for dimension, name in zip(DIMENSIONS, ("", *names), strict=True):

@@ -19,8 +19,8 @@ from responses_api.redis.pool import RedisPool
 from responses_api.redis.scripts import Script
 
 LEASE_MS = 5000
-UNFILED_MS = 60_000
-"""How long an answer waits to be filed."""
+UNFILED_MS = 180_000
+"""How long an answer waits to be filed: longer than a killed worker's task takes to come back."""
 FAILED_MS = 2000
 LOG_MS = 120_000
 

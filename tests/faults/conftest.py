@@ -20,6 +20,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.faults)
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Each fault `FAULT_TIMES` times."""
+    times = int(os.environ.get("FAULT_TIMES", "1"))
+    if times > 1 and "fault" in metafunc.fixturenames:
+        metafunc.fixturenames.append("_time")
+        metafunc.parametrize("_time", range(times))
+
+
 @pytest.fixture(scope="session")
 def report() -> Iterator[Report]:
     report = Report()

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -38,6 +39,8 @@ class Process:
     def __init__(self, command: Sequence[str], env: dict[str, str], log: Path, is_up: Callable[[], bool]) -> None:
         self._command, self._env, self._log, self._is_up = command, env, log, is_up
         self._process: subprocess.Popen[bytes] | None = None
+        self._is_wanted = False
+        self._changing = threading.Lock()
 
     @property
     def pid(self) -> int:
@@ -45,6 +48,17 @@ class Process:
         return self._process.pid
 
     def start(self) -> None:
+        with self._changing:
+            self._start()
+
+    def look_after(self) -> None:
+        """As whoever supervises it does: starts it again where it has ended by itself."""
+        with self._changing:
+            if self._is_wanted and self._process is not None and self._process.poll() is not None:
+                self._start()
+
+    def _start(self) -> None:
+        self._is_wanted = True
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(self._command, cwd=ROOT, env=self._env, stdout=log, stderr=log)
         deadline = time.monotonic() + START_SECONDS
@@ -54,6 +68,7 @@ class Process:
             time.sleep(0.02)
 
     def kill(self) -> None:
+        self._is_wanted = False
         assert self._process is not None
         self._process.kill()
         self._process.wait(10)
@@ -66,6 +81,7 @@ class Process:
 
     def end(self) -> None:
         """As at the end of a day: told to stop, killed where that takes too long."""
+        self._is_wanted = False
         if self._process is not None and self._process.poll() is None:
             self.resume()
             self._process.terminate()
@@ -114,6 +130,8 @@ class FaultSite:
         self.worker = made("worker", parts.worker(8).command, lambda: True)
         self.upkeep = made("upkeep", parts.upkeep(4).command, lambda: True)
         self.beat = made("beat", parts.beat(DataDirectory(var, lock=-1)).command, lambda: True)
+        self._is_closed = threading.Event()
+        self._supervisor = threading.Thread(target=self._supervise, name="supervisor", daemon=True)
         self.processes = (self.backend, self.web, self.worker, self.upkeep, self.beat)
         try:
             for process in self.processes:
@@ -121,8 +139,15 @@ class FaultSite:
         except BaseException:
             self.close()
             raise
+        self._supervisor.start()
+
+    def _supervise(self) -> None:
+        while not self._is_closed.wait(0.1):
+            for process in self.processes:
+                process.look_after()
 
     def close(self) -> None:
+        self._is_closed.set()
         for process in reversed(self.processes):
             process.end()
         for wire in (self.state_wire, self.broker_wire, self.backend_wire):

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import Any
 
 import httpx
@@ -16,42 +12,30 @@ from tests.faults.faults import Fault
 from tests.faults.holds import Ledger
 from tests.faults.report import Report
 from tests.faults.site import FaultSite
-from tests.faults.wire import Wire
+from tests.faults.stages import backend, state
 
 ANSWER_SECONDS = 15
 """Within which a client is told something, whatever happens."""
 WRITE = rb"\$3\r\nSET\r\n\$\d+\r\nsr:response:resp_"
 
 
-@dataclass(frozen=True, slots=True)
-class Stage:
-    """Where a request is held; `forwards` as in `Wire.hold`."""
-
-    wire: Callable[[FaultSite], Wire]
-    pattern: bytes
-    forwards: bool
-
-
 STAGES = {
-    "before the backend is asked": Stage(
-        lambda site: site.state_wire, redis_conversations._LOCK.digest.encode(), forwards=False
-    ),
-    "while the backend answers": Stage(lambda site: site.backend_wire, rb"POST /v1/chat", forwards=True),
-    "between answer and store": Stage(lambda site: site.state_wire, WRITE, forwards=False),
-    "between store and answer": Stage(lambda site: site.state_wire, WRITE, forwards=True),
+    "before the backend is asked": state(redis_conversations._LOCK.digest.encode(), forwards=False),
+    "while the backend answers": backend(rb"POST /v1/chat", forwards=True),
+    "between answer and store": state(WRITE, forwards=False),
+    "between store and answer": state(WRITE, forwards=True),
 }
-FAULTS = (
-    "web process killed",
-    "web process stopped",
-    "Redis killed",
-    "Redis stopped",
-    "Redis slow",
-    "connections to Redis cut",
-    "backend killed",
-    "backend stopped",
-    "backend slow",
-    "connections to backend cut",
-)
+OF_ALL = ("web process killed", "web process stopped", "Redis killed", "Redis stopped", "connections to Redis cut")
+OF_BACKENDS = ("backend killed", "backend stopped", "backend slow", "connections to backend cut")
+CASES = [
+    *((stage, fault) for stage in STAGES for fault in OF_ALL),
+    *(
+        (stage, fault)
+        for stage in ("before the backend is asked", "while the backend answers")
+        for fault in OF_BACKENDS
+    ),
+    ("before the backend is asked", "Redis slow"),
+]
 
 
 def ask(site: FaultSite, **body: Any) -> httpx.Response | None:
@@ -62,20 +46,11 @@ def ask(site: FaultSite, **body: Any) -> httpx.Response | None:
         return None
 
 
-@pytest.mark.parametrize("fault", FAULTS, indirect=True, ids=FAULTS)
-@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize(("stage", "fault"), CASES, indirect=["fault"], ids=[", ".join(each) for each in CASES])
 def test_request(site: FaultSite, ledger: Ledger, report: Report, stage: str, fault: Fault) -> None:
-    where, wire = STAGES[stage], STAGES[stage].wire(site)
     conversation = httpx.post(f"{site.url}/v1/conversations", json={}, timeout=10).json()["id"]
     body = {"input": f"{stage}, {fault.name}", "conversation": conversation}
-    hold = wire.hold(where.pattern, forwards=where.forwards)
-    with ThreadPoolExecutor(1) as pool:
-        asking = pool.submit(ask, site, **body)
-        hold.wait()
-        struck_at = time.monotonic()
-        fault.happen(lambda: wire.release(hold))
-        answer = asking.result()
-    answered_in = time.monotonic() - struck_at
+    answer, answered_in = STAGES[stage].struck(site, fault, lambda: ask(site, **body))
     assert answered_in < ANSWER_SECONDS
     if answer is None:
         assert fault.name == "web process killed"

@@ -5,6 +5,11 @@ from __future__ import annotations
 from tests.faults.holds import Ledger
 
 
+def test_every_fault_is_documented(report: Report) -> None:
+    """`WRITE_FAULT_TABLE=1 make test-faults` writes the table."""
+    assert set(report.rows) == documented()
+
+
 def test_all_that_was_acknowledged_is_kept(ledger: Ledger) -> None:
     assert ledger.acknowledged
     ledger.check_kept()

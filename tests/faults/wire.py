@@ -112,6 +112,9 @@ class Wire:
                         writer.write(packet)
                     hold.reached.set()
                     await hold.released.wait()
+                    await asyncio.sleep(0.02)
+                    if reader.at_eof() or reader.exception() is not None:
+                        return  # its sender was killed; what it had not sent is lost with it
                     replies.set()
                     if hold.forwards:
                         continue

@@ -9,7 +9,7 @@ import pytest
 
 from responses_api import index_drain, traffic
 from responses_api.index_entry import IndexEntry
-from responses_api.models import TrafficBucket
+from responses_api.models import ResponseIndex, TrafficBucket
 from tests.index.conftest import Stream
 
 pytestmark = pytest.mark.django_db
@@ -50,6 +50,24 @@ def test_killed_between_sql_and_redis_nothing_counts_twice(stream: Stream, monke
     stream.add(entry(6))
     index_drain.drain(stream.client, stream.key_prefix)
     assert counted().requests == 6
+
+
+def test_what_arrives_twice_counts_once(stream: Stream) -> None:
+    stream.add(entry(1), entry(1))
+    index_drain.drain(stream.client, stream.key_prefix)
+    stream.add(entry(1), entry(2))
+    index_drain.drain(stream.client, stream.key_prefix)
+    assert counted().requests == 2
+
+
+def test_late_news_of_what_has_ended_changes_nothing(stream: Stream) -> None:
+    stream.add(entry(1), entry(1, status="in_progress"))
+    index_drain.drain(stream.client, stream.key_prefix)
+    stream.add(entry(1, status="in_progress"), entry(2, status="queued"), entry(2, status="in_progress"))
+    index_drain.drain(stream.client, stream.key_prefix)
+    rows = dict(ResponseIndex.objects.values_list("id", "status"))
+    assert rows == {"resp_1": "completed", "resp_2": "in_progress"}
+    assert counted().requests == 1
 
 
 def test_names_that_do_not_fit_are_cut(stream: Stream) -> None:

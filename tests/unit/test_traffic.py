@@ -21,7 +21,7 @@ def entry(**fields: Any) -> IndexEntry:
 
 
 def test_a_request_is_in_every_bucket_it_belongs_to() -> None:
-    found = traffic.by_bucket([entry(backend="b"), entry(backend="b", created_at=NOON + 130)])
+    found = traffic.by_bucket([entry(backend="b"), entry(id="resp_2", backend="b", created_at=NOON + 130)], {})
     assert {(key, value.requests) for key, value in found.items() if key[1] != "model"} >= {
         ((60, NOON + 60, "all", ""), 1),
         ((60, NOON + 120, "all", ""), 1),
@@ -35,11 +35,11 @@ def test_a_request_is_in_every_bucket_it_belongs_to() -> None:
 
 @pytest.mark.parametrize("fields", [{"status": "queued"}, {"status": "in_progress"}, {"op": "delete"}], ids=str)
 def test_what_has_not_ended_does_not_count(fields: dict[str, Any]) -> None:
-    assert traffic.by_bucket([entry(**fields)]) == {}
+    assert traffic.by_bucket([entry(**fields)], {}) == {}
 
 
 def test_a_request_without_a_backend_is_in_no_backends_bucket() -> None:
-    assert {key[2] for key in traffic.by_bucket([entry(model="")])} == {"all", "project"}
+    assert {key[2] for key in traffic.by_bucket([entry(model="")], {})} == {"all", "project"}
 
 
 def test_tokens_are_spent_or_saved() -> None:
@@ -52,11 +52,19 @@ def test_tokens_are_spent_or_saved() -> None:
     assert Traffic().hit_ratio is None
 
 
-def test_a_failure_after_the_fact_is_no_second_request() -> None:
-    sums = Traffic()
-    sums.add(entry())
-    sums.add(entry(status="failed", corrects=True))
-    assert (sums.requests, sums.failed) == (1, 1)
+def requests_and_failures(entries: list[IndexEntry], before: dict[str, str]) -> tuple[int, int]:
+    sums = traffic.total(value for key, value in traffic.by_bucket(entries, before).items() if key[0] == 60)
+    return sums.requests, sums.failed
+
+
+def test_what_ends_twice_is_one_request() -> None:
+    first, again = entry(model="", project=""), entry(model="", project="")
+    failed = entry(model="", project="", status="failed")
+    assert requests_and_failures([first, again], {}) == (1, 0)
+    assert requests_and_failures([again], {first.id: "completed"}) == (0, 0)
+    assert requests_and_failures([first, failed, failed], {}) == (1, 1)
+    assert requests_and_failures([failed], {first.id: "completed"}) == (0, 1)
+    assert requests_and_failures([failed], {first.id: "failed"}) == (0, 0)
 
 
 @given(st.lists(st.floats(0.02, 1e6), min_size=1, max_size=200), st.sampled_from([0.5, 0.95, 0.99]))
@@ -84,4 +92,4 @@ def test_parts_add_up_to_the_whole(requests: list[tuple[str, float]], cut: int) 
 
 
 def test_a_time_that_is_none_stops_nothing() -> None:
-    assert traffic.by_bucket([entry(created_at=1e300)])
+    assert traffic.by_bucket([entry(created_at=1e300)], {})

@@ -9,7 +9,6 @@ from typing import Any
 
 import httpx
 from django.core.management.base import BaseCommand, CommandError
-from django.db import transaction
 
 from cache_admin.demo_traffic import DemoTraffic, history
 from responses_api import index_drain
@@ -51,7 +50,5 @@ class Command(BaseCommand):
     def _write(self, rows: int, days: float) -> None:
         entries, began = history(rows, days, time.time()), time.perf_counter()
         while batch := list(islice(entries, BATCH)):
-            with transaction.atomic():
-                index_drain.write(batch)
-                index_drain.add_to_buckets(batch)
+            index_drain.count_and_write(batch, index_drain.Drained())
         self.stdout.write(f"Wrote {rows:,} rows in {time.perf_counter() - began:.1f} s.")

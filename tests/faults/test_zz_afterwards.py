@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.faults.holds import Ledger
+from tests.faults.report import Report, documented
 
 
-def test_every_fault_is_documented(report: Report) -> None:
+def test_every_fault_is_documented(report: Report, request: pytest.FixtureRequest) -> None:
     """`WRITE_FAULT_TABLE=1 make test-faults` writes the table."""
-    assert set(report.rows) == documented()
+    tried = set(report.rows)
+    assert tried <= documented()
+    if not request.config.option.keyword:
+        assert tried == documented()
 
 
 def test_all_that_was_acknowledged_is_kept(ledger: Ledger) -> None:

@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help run test test-faults check lint types imports bench lock clean dev
+.PHONY: help run test test-faults check lint types imports bench bench-peers lock clean dev
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -34,6 +34,9 @@ imports: dev ## who may import whom
 
 bench: dev ## figures, as shares of a bare ASGI hello in the same run
 	$(BIN)/python -m bench
+
+bench-peers: dev ## the same requests through LiteLLM, Llama Stack and Portkey (installs them under var/peers)
+	$(BIN)/python -m bench.peers
 
 lock: dev ## requirements*.txt from pyproject.toml
 	$(BIN)/uv pip compile --quiet --universal --no-header --generate-hashes --no-annotate pyproject.toml -o requirements.txt

@@ -37,9 +37,16 @@ class Server:
     """One child process, answering on `port` when constructed (0: it has none); a context manager that ends it."""
 
     def __init__(
-        self, command: Sequence[str], port: int, log: Path, cores: set[int], environ: Mapping[str, str] | None = None
+        self,
+        command: Sequence[str],
+        port: int,
+        log: Path,
+        cores: set[int],
+        environ: Mapping[str, str] | None = None,
+        start_seconds: float = _START_SECONDS,
     ) -> None:
         self.port = port
+        self._start_seconds = start_seconds
         self._log = log
         self._cores = cores
         self._parent = os.getpid()
@@ -93,7 +100,7 @@ class Server:
         os.sched_setaffinity(0, self._cores)
 
     def _wait_until_it_answers(self) -> None:
-        deadline = time.monotonic() + _START_SECONDS
+        deadline = time.monotonic() + self._start_seconds
         if self.port == 0:
             return
         while time.monotonic() < deadline and self._process.poll() is None:

@@ -23,6 +23,8 @@ BACKENDS = {
     "stream": ["--tokens", str(TOKENS_PER_SECOND * STREAM_SECONDS), "--tokens-per-second", str(TOKENS_PER_SECOND)],
     "turns": ["--tokens", "20", "--tokens-per-second", "0"],
     "long": ["--tokens", "500", "--tokens-per-second", "0"],
+    # Two tokens a second, for half a minute.
+    "steady": ["--tokens", "60", "--tokens-per-second", "2"],
     "slow": ["--tokens", "1000", "--tokens-per-second", "2"],
 }
 """Model → how its demo backend answers. A row with another need adds one here."""

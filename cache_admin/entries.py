@@ -12,7 +12,7 @@ import msgspec
 from cache_admin import sources
 from cache_admin.thread import Thread
 from responses_api.cache import entry as entry_format
-from responses_api.cache.entry import Entry
+from responses_api.cache.entry import Entry, EntryCodec
 from responses_api.cache.key import PARTS
 from responses_api.cache.layout import (
     banned_key,
@@ -25,6 +25,7 @@ from responses_api.cache.layout import (
     projects_key,
     used_key,
 )
+from responses_api.vault import vault_of
 
 MAX_DECODED_BYTES = 200_000
 """Larger ones are listed without what only their content tells."""
@@ -87,7 +88,7 @@ def _look(client: Any, here: str, project: str, digest: str) -> Listed:
         client.zscore(book(here, project), digest) for book in (hits_key, bytes_key, used_key, deadlines_key)
     )
     value = client.get(entry_key(here, digest)) if (size or 0) <= MAX_DECODED_BYTES else None
-    entry = entry_format.decode(value) if value else None
+    entry = _codec().decode(value) if value else None
     return Listed(digest, entry_format.entry_id(digest), int(hits or 0), int(size or 0), used_at, deadline, entry)
 
 
@@ -95,7 +96,11 @@ def read(digest: str) -> Entry | None:
     """Filed or not. Raises what Redis raises."""
     client, here = sources.redis(), prefix()
     value = client.hget(flight_key(here, digest), "answer") or client.get(entry_key(here, digest))
-    return entry_format.decode(value) if value else None
+    return _codec().decode(value) if value else None
+
+
+def _codec() -> EntryCodec:
+    return EntryCodec(vault_of(sources.config().encryption_keys))
 
 
 def details(project: str, digest: str) -> Listed:

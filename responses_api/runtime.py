@@ -32,11 +32,13 @@ from responses_api.sealed_items import SealedItems
 from responses_api.sealing import Sealer
 from responses_api.stored_responses import StoredResponses
 from responses_api.stores.base import ConversationStore, Store
+from responses_api.stores.encrypted import EncryptedConversations, EncryptedStore
 from responses_api.stores.memory import MemoryStore
 from responses_api.stores.memory_conversations import MemoryConversations
 from responses_api.stores.redis import RedisStore
 from responses_api.stores.redis_conversations import RedisConversations
 from responses_api.stores.redis_runs import RedisRuns
+from responses_api.vault import vault_of
 from responses_api.windows import Windows
 
 
@@ -57,7 +59,11 @@ class Runtime:
         api = config.response_api
         self.config = config
         self.pool = _pool(config)
+        self.vault = vault_of(config.encryption_keys)
         self.store, conversations = self._stores()
+        if self.vault.is_on:
+            self.store = EncryptedStore(self.store, self.vault)
+            conversations = EncryptedConversations(conversations, self.vault)
         self.registry = Registry(config)
         self.catalog = ModelCatalog(self.registry)
         self.fleet = Fleet(self.registry, config.routing)
@@ -93,7 +99,7 @@ class Runtime:
             self.client,
             self.accounting,
         )
-        self.cache = ResponseCache(config, self.pool, file) if self.pool is not None else None
+        self.cache = ResponseCache(config, self.pool, file, self.vault) if self.pool is not None else None
         self.cached = CachedResponses(self.engine, self.registry, self.cache)
         self.cache_control = CacheControl(self.cached, self.cache, config.model_config)
         self.repeats = Repeats(self.cache, self.stored, self.index, self.accounting)
@@ -147,7 +153,8 @@ class Runtime:
         api, background = self.config.response_api, self.config.background
         if api.store_backend != "redis" or self.pool is None:
             return None
-        return RedisRuns(self.pool, api.ttl_seconds, background.event_log_seconds, background.event_log_max_bytes)
+        log_bounds = (background.event_log_seconds, background.event_log_max_bytes)
+        return RedisRuns(self.pool, api.ttl_seconds, *log_bounds, self.vault)
 
 
 def _pool(config: RouterConfig) -> RedisPool | None:

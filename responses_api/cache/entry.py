@@ -13,6 +13,8 @@ import msgspec
 import zstandard
 from msgspec import Struct
 
+from responses_api.vault import LockedAwayError, Vault
+
 VERSION = b"\x01"
 PLAIN = b"\x02"
 """Not compressed: an answer that is not filed yet."""
@@ -94,6 +96,30 @@ def digest_of(entry: str) -> str | None:
     return digest if entry.startswith("cache_") and is_digest else None
 
 
+class EntryCodec:
+    """Entries as they are written, locked where there are keys. What no key opens is no entry."""
+
+    def __init__(self, vault: Vault) -> None:
+        self._vault = vault
+
+    def encode(self, entry: Entry) -> bytes:
+        """As it is until it is filed."""
+        return self._vault.lock(ENTRY_PLACE, encode_plain(entry))
+
+    def filed(self, value: bytes) -> bytes:
+        """The bytes of one that is not filed yet → those that are filed. Raises `LockedAwayError`."""
+        return self._vault.lock(ENTRY_PLACE, compress(self._vault.open(ENTRY_PLACE, value)))
+
+    def decode(self, value: bytes) -> Entry | None:
+        """None for what is no entry, or damaged."""
+        try:
+            return decode(self._vault.open(ENTRY_PLACE, value))
+        except LockedAwayError:
+            return None
+
+
+ENTRY_PLACE = "entry"
+"""They tell themselves whose they are, and for which question."""
 _encode = msgspec.msgpack.Encoder().encode
 _decoder = msgspec.msgpack.Decoder(Entry)
 

@@ -10,8 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from responses_api import metrics
-from responses_api.cache import entry as entries
-from responses_api.cache.entry import Entry
+from responses_api.cache.entry import Entry, EntryCodec
 from responses_api.cache.filing_queue import Filing
 from responses_api.cache.invalidation import STRIKE
 from responses_api.cache.layout import (
@@ -25,6 +24,7 @@ from responses_api.cache.layout import (
     used_key,
 )
 from responses_api.config.schema import RouterConfig
+from responses_api.vault import vault_of
 
 LINGER_MS = 3000
 """How long a filed answer stays where followers look for it."""
@@ -61,20 +61,20 @@ return 1
 
 def file_all(client: Any, config: RouterConfig, filings: Iterable[Filing]) -> int:
     """How many were filed. `client` is a sync redis client; raises what Redis raises."""
-    prefix, filed = prefix_of(config), 0
+    prefix, filed, codec = prefix_of(config), 0, EntryCodec(vault_of(config.encryption_keys))
     epochs: dict[str, Mapping[str, int]] = {}
     for project, digest in filings:
         if project not in epochs:
             counters = client.hgetall(epochs_key(prefix, project))
             epochs[project] = {name.decode(): int(value) for name, value in counters.items()}
         state, answer = client.hmget(flight_key(prefix, digest), "state", "answer")
-        entry = entries.decode(answer) if state == b"done" and answer else None
+        entry = codec.decode(answer) if state == b"done" and answer else None
         if entry is None or entry.project != project:
             metrics.CACHE_WRITES.labels("gone").inc()
         elif not entry.survives(epochs[project]):
             metrics.CACHE_WRITES.labels("purged meanwhile").inc()
         else:
-            _file(client, config, entry, entries.compress(answer))
+            _file(client, config, entry, codec.filed(answer))
             metrics.CACHE_WRITES.labels("filed").inc()
             filed += 1
     return filed

@@ -17,6 +17,7 @@ from typing import Any
 from responses_api.cache.layout import entry_key, flight_key, log_key
 from responses_api.redis.pool import RedisPool
 from responses_api.redis.scripts import Script
+from responses_api.vault import Vault
 
 LEASE_MS = 5000
 UNFILED_MS = 180_000
@@ -104,8 +105,9 @@ def seen_in(reply: list[bytes]) -> Seen:
 class Flights:
     """One per event loop."""
 
-    def __init__(self, pool: RedisPool, prefix: str) -> None:
+    def __init__(self, pool: RedisPool, prefix: str, vault: Vault) -> None:
         self._pool = pool
+        self._vault = vault
         self._prefix = prefix
 
     def look(self, digest: str, token: str, generation: int, *, at_entry: bool = True) -> asyncio.Future[Any]:
@@ -130,14 +132,16 @@ class Flights:
 
     def tell(self, digest: str, token: str, number: int, piece: bytes) -> asyncio.Future[Any]:
         """The next piece of a stream, numbered from 1."""
-        return self._script(_TELL, digest, token, LOG_MS, number, piece)
+        return self._script(_TELL, digest, token, LOG_MS, number, self._vault.lock(digest, piece))
 
     async def told(self, digest: str, token: str, after: int) -> tuple[Sight, list[tuple[int, bytes]], bytes]:
         """How the flight of this token stands, the numbered pieces behind `after`, and its answer if it has one."""
         state = self._pool.execute("HMGET", flight_key(self._prefix, digest), "state", "token", "answer")
         pieces = self._pool.execute("XRANGE", log_key(self._prefix, digest), f"{after + 1}-0", "+")
         kind, owner, answer = await state
-        told = [(int(number.partition(b"-")[0]), fields[1]) for number, fields in await pieces]
+        told = [
+            (int(number.partition(b"-")[0]), self._vault.open(digest, fields[1])) for number, fields in await pieces
+        ]
         if owner != token.encode():
             return Sight.NONE, told, b""
         return {b"flying": Sight.FLYING, b"done": Sight.ANSWER}.get(kind, Sight.FAILED), told, answer or b""

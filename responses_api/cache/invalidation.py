@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 
 from responses_api.cache import entry as entries
-from responses_api.cache.entry import ALL, Entry
+from responses_api.cache.entry import ALL, Entry, EntryCodec
 from responses_api.cache.epochs import purge
 from responses_api.cache.flights import Flights
 from responses_api.cache.layout import banned_key, books, bytes_key, entry_key, flight_key, used_key
@@ -66,7 +66,8 @@ class Target:
 class Invalidation:
     """One per event loop. Each method raises what Redis raises."""
 
-    def __init__(self, pool: RedisPool, prefix: str, flights: Flights) -> None:
+    def __init__(self, pool: RedisPool, prefix: str, flights: Flights, codec: EntryCodec) -> None:
+        self._codec = codec
         self._pool = pool
         self._prefix = prefix
         self._flights = flights
@@ -112,13 +113,13 @@ class Invalidation:
         """The entry as the next request would find it."""
         filed = self._pool.execute("GET", entry_key(self._prefix, digest))
         waiting = self._pool.execute("HGET", flight_key(self._prefix, digest), "answer")
-        return entries.decode(await waiting or await filed or b"")
+        return self._codec.decode(await waiting or await filed or b"")
 
     async def recent(self, project: str, count: int) -> list[Entry]:
         """The entries that were used last."""
         digests = await self._pool.execute("ZREVRANGE", used_key(self._prefix, project), 0, count - 1)
         values = await self._pool.get_many([entry_key(self._prefix, each.decode()) for each in digests])
-        return [entry for value in values if value and (entry := entries.decode(value)) is not None]
+        return [entry for value in values if value and (entry := self._codec.decode(value)) is not None]
 
     async def _listed(self, project: str) -> AsyncIterator[list[tuple[str, int, Entry | None]]]:
         """All entries in the project's books, in batches."""
@@ -128,7 +129,7 @@ class Invalidation:
             sizes = {name.decode(): int(size) for name, size in zip(pairs[::2], pairs[1::2], strict=True)}
             values = await self._pool.get_many([entry_key(self._prefix, digest) for digest in sizes])
             yield [
-                (digest, size, entries.decode(value) if value else None)
+                (digest, size, self._codec.decode(value) if value else None)
                 for (digest, size), value in zip(sizes.items(), values, strict=True)
             ]
             if int(cursor) == 0:

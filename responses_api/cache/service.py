@@ -22,7 +22,7 @@ from responses_api.cache import entry as entries
 from responses_api.cache import policy
 from responses_api.cache.controls import Controls
 from responses_api.cache.counts import Counts
-from responses_api.cache.entry import Entry, Recording, names_of
+from responses_api.cache.entry import Entry, EntryCodec, Recording, names_of
 from responses_api.cache.epochs import Epochs
 from responses_api.cache.filing_queue import File, FilingQueue
 from responses_api.cache.flight import Flight
@@ -36,6 +36,7 @@ from responses_api.cache.policy import Judgement, Verdict
 from responses_api.config.schema import RouterConfig
 from responses_api.patience import Patience
 from responses_api.redis.pool import CONNECTION_ERRORS, RedisPool
+from responses_api.vault import Vault
 
 log = structlog.get_logger(__name__)
 
@@ -96,14 +97,15 @@ class Found(Struct):
 class ResponseCache:
     """One per event loop."""
 
-    def __init__(self, config: RouterConfig, pool: RedisPool, file: File | None) -> None:
+    def __init__(self, config: RouterConfig, pool: RedisPool, file: File | None, vault: Vault) -> None:
         self.config = config.response_cache
         self.prefix = prefix_of(config)
         self.pool = pool
         self.memory: BoundedMemory[str, tuple[Entry, float]] = BoundedMemory(self.config.memory_bytes)
         self.epochs = Epochs(pool, self.prefix, self.memory.clear)
-        self.flights = Flights(pool, self.prefix)
-        self.invalidation = Invalidation(pool, self.prefix, self.flights)
+        self._codec = EntryCodec(vault)
+        self.flights = Flights(pool, self.prefix, vault)
+        self.invalidation = Invalidation(pool, self.prefix, self.flights, self._codec)
         self.counts = Counts(pool, self.prefix)
         self._filing = FilingQueue(file)
         self._flying: dict[str, Flight] = {}
@@ -207,7 +209,7 @@ class ResponseCache:
 
     def _read(self, value: bytes, question: Question, project: str) -> tuple[Entry | None, str]:
         """An entry's bytes, where they answer this question; else None and why not."""
-        entry = entries.decode(value)
+        entry = self._codec.decode(value)
         if entry is None or entry.digest != question.digest or entry.project != project:
             metrics.CACHE_FAULTS.labels("corrupt").inc()
             self._aside(self.flights.forget(question.digest))
@@ -261,7 +263,7 @@ class ResponseCache:
             metrics.CACHE_WRITES.labels("too large").inc()
             self.end(flight, None)
             return
-        landing = self.flights.land(flight.question.digest, flight.token, entries.encode_plain(entry))
+        landing = self.flights.land(flight.question.digest, flight.token, self._codec.encode(entry))
         landing.add_done_callback(partial(self._landed, flight, project))
         # What it replaces is not to be given here any more; elsewhere it is for `MEMORY_SECONDS` at most.
         self.memory.remove(entry.digest)
@@ -352,7 +354,7 @@ class ResponseCache:
                 seen = number
                 told_bytes += len(piece)
                 yield piece
-            entry = entries.decode(answer) if sight is Sight.ANSWER else None
+            entry = self._codec.decode(answer) if sight is Sight.ANSWER else None
             if entry is not None:
                 # The end of a stream is told with the answer only.
                 if rest := entry.recording.frames[told_bytes:]:

@@ -52,10 +52,11 @@ def problems_of(config: RouterConfig) -> Iterator[Problem]:
     yield from _at_least("webhooks.max_attempts", config.webhooks.max_attempts, 1)
     yield from _at_least("webhooks.retention_seconds", config.webhooks.retention_seconds, 1)
     yield from _check_cache(config.response_cache)
-    for index, secret in enumerate(config.sealing_secrets):
-        if len(secret) < MIN_SECRET_CHARS:
-            reason = f"is shorter than {MIN_SECRET_CHARS} characters"
-            yield Problem(f"sealing_secrets[{index}]", None, reason, "Use a long random text")
+    for name in ("sealing_secrets", "encryption_keys"):
+        for index, secret in enumerate(getattr(config, name)):
+            if len(secret) < MIN_SECRET_CHARS:
+                reason = f"is shorter than {MIN_SECRET_CHARS} characters"
+                yield Problem(f"{name}[{index}]", None, reason, "Use a long random text")
 
 
 def _check_routing(routing: RoutingConfig) -> Iterator[Problem]:

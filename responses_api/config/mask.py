@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-SECRET_KEYS = frozenset({"password", "api_key", "headers", "sealing_secrets"})
+SECRET_KEYS = frozenset({"password", "api_key", "headers", "sealing_secrets", "encryption_keys"})
 MASK = "****"
 
 # To the last @: what an unescaped / or @ leaves of a password must not show either.

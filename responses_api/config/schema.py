@@ -284,6 +284,8 @@ class RouterConfig:
     webhooks: WebhookConfig = field(default_factory=WebhookConfig)
     response_cache: ResponseCacheConfig = field(default_factory=ResponseCacheConfig)
     limits: LimitsConfig = field(default_factory=LimitsConfig)
+    encryption_keys: tuple[str, ...] = field(default=(), repr=False)
+    """For what is kept in Redis: the first encrypts, all decrypt. Empty: it is kept as it is."""
     sealing_secrets: tuple[str, ...] = field(default=(), repr=False)
     """For what clients carry sealed (compacted history, encrypted reasoning): the first seals, all open. Empty: one
     made from SECRET_KEY."""

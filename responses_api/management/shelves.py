@@ -22,6 +22,7 @@ from responses_api.config.yaml_file import read_mapping
 from responses_api.configured import router_config
 from responses_api.redis.sync import sync_client
 from responses_api.stores.transfer import RedisShelf, TransferError, Transferred
+from responses_api.vault import vault_of
 
 CONFIGURED = "configured"
 WHERE = "'configured', a redis:// URL, or a YAML file with the keys of response_api.redis (a Cluster, TLS)"
@@ -35,7 +36,7 @@ def shelf(where: str, key_prefix: str | None = None) -> Iterator[RedisShelf]:
     try:
         with failures_told():
             client.ping()
-        yield RedisShelf(client, key_prefix or config.key_prefix)
+        yield RedisShelf(client, key_prefix or config.key_prefix, vault_of(router_config().encryption_keys))
     finally:
         client.close()
 

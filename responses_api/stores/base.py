@@ -15,8 +15,10 @@ class Store(Protocol):
 
     name: str
     survives_restart: bool
-    healthy: bool
-    """False after a failed operation, until one succeeds: ask `ping` before work that would be in vain."""
+
+    @property
+    def healthy(self) -> bool:
+        """False after a failed operation, until one succeeds: ask `ping` before work that would be in vain."""
 
     async def create(self, response_id: str, value: bytes, ttl_seconds: int) -> bool:
         """Stores `value` unless the id exists: of two concurrent creates exactly one gets True. 0 = no expiry.

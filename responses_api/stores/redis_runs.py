@@ -19,6 +19,7 @@ from responses_api.redis.link import Argument
 from responses_api.redis.pool import CONNECTION_ERRORS, RedisPool
 from responses_api.redis.scripts import Script
 from responses_api.stores.layout import background_key, companion_key, response_key
+from responses_api.vault import Vault
 
 T = TypeVar("T")
 
@@ -153,10 +154,11 @@ class RunView:
 
 
 class RedisRuns:
-    """Every method raises `StoreUnavailable`."""
+    """Every method raises `StoreUnavailable`; those that read, `LockedAwayError`."""
 
-    def __init__(self, pool: RedisPool, ttl_seconds: int, log_seconds: int, log_max_bytes: int) -> None:
+    def __init__(self, pool: RedisPool, ttl_seconds: int, log_seconds: int, log_max_bytes: int, vault: Vault) -> None:
         self._pool = pool
+        self._vault = vault
         self._ttl_seconds = ttl_seconds
         self._log_seconds = log_seconds
         self._log_max_bytes = log_max_bytes
@@ -164,15 +166,19 @@ class RedisRuns:
     async def submit(self, response_id: str, record: bytes, request: bytes, context: bytes) -> bool:
         """Stores a queued run; False where the id is taken."""
         expiry = ("EX", self._ttl_seconds) if self._ttl_seconds else ()
-        return bool(await self._script(_SUBMIT, response_id, record, request, context, *expiry))
+        kept = (self._vault.lock(response_id, each) for each in (record, request, context))
+        return bool(await self._script(_SUBMIT, response_id, *kept, *expiry))
 
     async def claim(self, response_id: str, token: str, lease_seconds: float) -> Claim | None:
         """None where it is not queued (any more)."""
         found = await self._script(_CLAIM, response_id, token, int(lease_seconds * 1000))
         if found is None:
             return None
-        request, context, record, last = found
-        return Claim(token, request, context, record or b"", _next(last)) if record else None
+        *kept, last = found
+        if not kept[2]:
+            return None
+        request, context, record = (self._vault.open(response_id, each) for each in kept)
+        return Claim(token, request, context, record, _next(last))
 
     async def renew(self, response_id: str, token: str, lease_seconds: float) -> bool:
         """False: it is not ours any more (cancelled, deleted, or another's)."""
@@ -180,26 +186,25 @@ class RedisRuns:
 
     async def log(self, response_id: str, token: str, events: Sequence[LoggedEvent], *, has_spoken: bool) -> bool:
         """Appends to the run's log; False as for `renew`."""
-        spread = [argument for event in events for argument in _entry(event)]
+        spread = [argument for event in events for argument in self._entry(response_id, event)]
         head = (token, self._log_seconds, self._log_max_bytes, "1" if has_spoken else "0")
         return bool(await self._script(_LOG, response_id, *head, *spread))
 
     async def log_first(self, response_id: str, events: Sequence[LoggedEvent]) -> None:
         """What the log of a run begins with that nobody has claimed yet."""
         key = self._keys(response_id)[2]
-        adding = [
-            self._pool.execute("XADD", key, entry, "t", kind, "d", data) for entry, kind, data in map(_entry, events)
-        ]
+        entries = [self._entry(response_id, event) for event in events]
+        adding = [self._pool.execute("XADD", key, entry, "t", kind, "d", data) for entry, kind, data in entries]
         for reply in [*adding, self._pool.execute("EXPIRE", key, self._log_seconds)]:
             await self._answer(reply)
 
     async def update(self, response_id: str, token: str, record: bytes) -> bool:
         """The record as far as it has come; False as for `renew`."""
-        return bool(await self._script(_UPDATE, response_id, token, record))
+        return bool(await self._script(_UPDATE, response_id, token, self._vault.lock(response_id, record)))
 
     async def write_ahead(self, response_id: str, token: str, outcome: bytes) -> bool:
         """How it ended, before anything else is told of it; False as for `renew`."""
-        return bool(await self._script(_WRITE_AHEAD, response_id, token, outcome))
+        return bool(await self._script(_WRITE_AHEAD, response_id, token, self._vault.lock(response_id, outcome)))
 
     async def close(
         self,
@@ -215,8 +220,9 @@ class RedisRuns:
         False: it had ended already, or is another's. None: the log has grown past `expected_next`; look again.
         """
         expected = "*" if expected_next is None else f"{expected_next}-0"
-        last = _entry(event) if event is not None else ()
-        closed = await self._script(_CLOSE, response_id, token, expected, self._log_seconds, record, *last)
+        last = self._entry(response_id, event) if event is not None else ()
+        kept = self._vault.lock(response_id, record)
+        closed = await self._script(_CLOSE, response_id, token, expected, self._log_seconds, kept, *last)
         return None if closed == -1 else bool(closed)
 
     async def look(self, response_id: str) -> RunView | None:
@@ -224,14 +230,15 @@ class RedisRuns:
         found = await self._script(_LOOK, response_id)
         if found is None:
             return None
-        state, token, attempts, spoken, outcome, context, last = found
+        state, token, attempts, spoken, *kept, last = found
+        outcome, context = (self._vault.open(response_id, each) for each in kept)
         return RunView(
             RunState(state.decode()), token.decode(), int(attempts), bool(spoken), outcome, context, _next(last)
         )
 
     async def requeue(self, response_id: str, token: str, record: bytes) -> bool:
         """Makes a lost run wait for another worker; False where somebody was faster."""
-        return bool(await self._script(_REQUEUE, response_id, token, record))
+        return bool(await self._script(_REQUEUE, response_id, token, self._vault.lock(response_id, record)))
 
     async def read_log(self, response_id: str, after: int, count: int) -> tuple[list[LoggedEvent], bool]:
         """Up to `count` events behind number `after`, and whether the run may still say more."""
@@ -240,8 +247,9 @@ class RedisRuns:
         state = self._pool.execute("HGET", run, "state")
         entries = self._pool.execute("XRANGE", events, f"{after + 2}-0", "+", "COUNT", count)
         is_open = await self._answer(state) in (b"queued", b"running")
-        found = [(_next(entry) - 1, fields[1], fields[3]) for entry, fields in await self._answer(entries)]
-        return found, is_open
+        found = await self._answer(entries)
+        opened = [(_next(entry) - 1, each[1], self._vault.open(response_id, each[3])) for entry, each in found]
+        return opened, is_open
 
     # -- the runs that are not over ------------------------------------------------------------------------------
 
@@ -259,6 +267,10 @@ class RedisRuns:
         """Nothing is left to do for it."""
         await self._answer(self._pool.execute("ZREM", background_key(self._pool.key_prefix), response_id))
 
+    def _entry(self, response_id: str, event: LoggedEvent) -> tuple[str, bytes, bytes]:
+        number, kind, data = event
+        return f"{number + 1}-0", kind, self._vault.lock(response_id, data)
+
     def _keys(self, response_id: str) -> list[str]:
         key = response_key(self._pool.key_prefix, response_id)
         return [key, companion_key(key, "run"), companion_key(key, "events")]
@@ -272,10 +284,6 @@ class RedisRuns:
         except CONNECTION_ERRORS as error:
             metrics.STORE_ERRORS.labels("background").inc()
             raise StoreUnavailable(f"redis: {type(error).__name__}") from error
-
-
-def _entry(event: LoggedEvent) -> tuple[str, bytes, bytes]:
-    return f"{event[0] + 1}-0", event[1], event[2]
 
 
 def _next(entry_id: bytes) -> int:

@@ -16,6 +16,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from responses_api.stores.layout import companion_key, conversation_key, response_key
+from responses_api.vault import Vault
 
 BATCH = 200
 _SCAN_COUNT = 1000
@@ -68,9 +69,10 @@ class Transferred:
 
 
 class RedisShelf:
-    """What one Redis holds under one key prefix. Methods raise what Redis raises."""
+    """What one Redis holds under one key prefix, decrypted. Methods raise what Redis raises, and `LockedAwayError`."""
 
-    def __init__(self, client: Any, prefix: str) -> None:
+    def __init__(self, client: Any, prefix: str, vault: Vault) -> None:
+        self._vault = vault
         self._client = client
         self._prefix = prefix
 
@@ -117,7 +119,8 @@ class RedisShelf:
         replies, now = pipeline.execute(), time.time()
         for each, value, left in zip(ids, replies[::2], replies[1::2], strict=True):
             if value is not None:
-                yield StoredResponseRecord(each, Raw(value), now + left / 1000 if left >= 0 else None)
+                opened = self._vault.open(each, value)
+                yield StoredResponseRecord(each, Raw(opened), now + left / 1000 if left >= 0 else None)
 
     def _conversations(self, ids: Sequence[str]) -> Iterator[ConversationRecord]:
         pipeline = self._client.pipeline(transaction=False)
@@ -129,7 +132,8 @@ class RedisShelf:
         replies = pipeline.execute()
         for each, value, order, items in zip(ids, replies[::3], replies[1::3], replies[2::3], strict=True):
             if value is not None:
-                yield ConversationRecord(each, Raw(value), [Raw(items[name]) for name in order if name in items])
+                kept = [self._vault.open(each, items[name]) for name in order if name in items]
+                yield ConversationRecord(each, Raw(self._vault.open(each, value)), [Raw(item) for item in kept])
 
     def _read(self, records: Sequence[Record]) -> list[Record | None]:
         responses = {each.id: each for each in self._responses([r.id for r in records if _is_response(r)])}
@@ -142,15 +146,16 @@ class RedisShelf:
         for record in records:
             if isinstance(record, StoredResponseRecord):
                 expiry = {} if record.expires_at is None else {"pxat": int(record.expires_at * 1000)}
-                pipeline.set(response_key(self._prefix, record.id), bytes(record.value), nx=True, **expiry)
+                locked = self._vault.lock(record.id, bytes(record.value))
+                pipeline.set(response_key(self._prefix, record.id), locked, nx=True, **expiry)
                 continue
             key = conversation_key(self._prefix, record.id)
             for place, item in enumerate(record.items):
                 name = _item_decoder.decode(item).id
-                pipeline.hset(companion_key(key, "items"), name, bytes(item))
+                pipeline.hset(companion_key(key, "items"), name, self._vault.lock(record.id, bytes(item)))
                 pipeline.zadd(companion_key(key, "order"), {name: place})
             # Last: without it nobody sees the rest.
-            pipeline.set(key, bytes(record.value), nx=True)
+            pipeline.set(key, self._vault.lock(record.id, bytes(record.value)), nx=True)
         pipeline.execute()
 
 

@@ -7,6 +7,7 @@ import pytest
 from responses_api.redis.pool import RedisPool
 from responses_api.shapes.ids import new_id
 from responses_api.stores.redis_runs import RedisRuns, RunState
+from responses_api.vault import Vault
 
 LEASE = 30
 
@@ -17,7 +18,7 @@ def event(number: int, size: int = 10) -> tuple[int, bytes, bytes]:
 
 @pytest.fixture
 def runs(pool: RedisPool) -> RedisRuns:
-    return RedisRuns(pool, ttl_seconds=3600, log_seconds=600, log_max_bytes=65_536)
+    return RedisRuns(pool, ttl_seconds=3600, log_seconds=600, log_max_bytes=65_536, vault=Vault(()))
 
 
 @pytest.fixture

@@ -5,10 +5,13 @@ for each header, two writes. An application that finds `WHOLE_ANSWER` among the 
 
 A task for each request costs as much again. An application with a method `answer_at_once(scope, body)` is asked there
 first for what it can answer without waiting for anything; None: it is called as ever.
+
+A client that begins a request and does not go on loses its connection: there are only so many.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -22,10 +25,20 @@ Answer = tuple[int, Sequence[Header], bytes]
 AtOnce = Callable[[Any, bytes], Answer | None]
 
 
+HEAD_SECONDS = 30.0
+"""For a request's head, from its first byte, or from the connection's begin."""
+SILENCE_SECONDS = 30.0
+"""Between two pieces of a body."""
+
+
 class GatewayProtocol(HttpToolsProtocol):
     """Give it to `uvicorn.Config(http=…)`."""
 
     _is_receiving = False
+    _slow_timer: asyncio.TimerHandle | None = None
+    _heard_at = 0.0
+    _waiting_since = 0.0
+    """When what is incomplete began; 0: nothing is."""
     _held: tuple[RequestResponseCycle, Any] | None = None
     """A request that has come with the data now being read, and the application it is for."""
 
@@ -37,10 +50,48 @@ class GatewayProtocol(HttpToolsProtocol):
         self._is_receiving = True
         super().data_received(data)
         self._is_receiving = False
+        if self._is_incomplete():
+            self._expect_more()
+        else:
+            self._waiting_since = 0.0
         if self._held is not None:
             (cycle, application), self._held = self._held, None
             if not _answer_at_once(cycle, application):
                 super()._start_asgi_task(cycle, application)
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._expect_more()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._slow_timer is not None:
+            self._slow_timer.cancel()
+        super().connection_lost(exc)
+
+    def _has_head(self) -> bool:
+        return self.scope is not None and "path" in self.scope
+
+    def _is_incomplete(self) -> bool:
+        """Is there more to come of the request, or of the connection's first one?"""
+        return not self._has_head() or (self.cycle is not None and self.cycle.more_body)
+
+    def _expect_more(self) -> None:
+        """It may take its time, and not for ever."""
+        self._heard_at = self.loop.time()
+        self._waiting_since = self._waiting_since or self._heard_at
+        if self._slow_timer is None:
+            self._slow_timer = self.loop.call_later(min(HEAD_SECONDS, SILENCE_SECONDS), self._look_whether_it_came)
+
+    def _look_whether_it_came(self) -> None:
+        self._slow_timer = None
+        if self.transport.is_closing() or not self._is_incomplete():
+            return
+        now = self.loop.time()
+        limit = self._heard_at + SILENCE_SECONDS if self._has_head() else self._waiting_since + HEAD_SECONDS
+        if now < limit:
+            self._slow_timer = self.loop.call_later(limit - now, self._look_whether_it_came)
+        else:
+            self.transport.close()
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         if self._is_receiving:

@@ -46,7 +46,7 @@ class Gateway:
         self._entry: Entry | None = None
         self._sockets: SocketEntry | None = None
         self._server_config = uvicorn.Config(
-            self._app,
+            self,
             interface="asgi3",
             http=GatewayProtocol,
             log_config=None,
@@ -66,10 +66,14 @@ class Gateway:
         self._server.should_exit = True
         self._thread.join(_PATIENCE_SECONDS)
 
-    async def _app(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
+    async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
         entry = self._sockets if scope["type"] == "websocket" else self._entry
         assert entry is not None
         await entry(scope, receive, send)
+
+    def answer_at_once(self, scope: dict[str, Any], body: bytes) -> Any:
+        assert self._entry is not None
+        return self._entry.answer_at_once(scope, body)
 
     async def _serve(self) -> None:
         self.loop = asyncio.get_running_loop()

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
 import uvicorn
 
+from router_site import http_protocol
 from router_site.http_protocol import WHOLE_ANSWER, GatewayProtocol
 
 BODY = b"x" * 3000
@@ -34,7 +36,8 @@ class Server:
         await self.server.serve(sockets=[self._socket])
 
     async def _app(self, scope: Any, receive: Any, send: Any) -> None:
-        await receive()
+        while (await receive()).get("more_body"):
+            pass
         if scope["path"] == "/slow":
             await asyncio.sleep(0.05)
         try:
@@ -141,3 +144,42 @@ async def test_a_client_that_does_not_read_is_waited_for(server: Server) -> None
     finally:
         writer.transport.abort()
         await asyncio.sleep(0)
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http_protocol, "HEAD_SECONDS", 0.4)
+    monkeypatch.setattr(http_protocol, "SILENCE_SECONDS", 0.4)
+
+
+POST = b"POST / HTTP/1.1\r\nhost: h\r\ncontent-length: 8\r\n\r\n"
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize(
+    "pieces",
+    [[b""], [b"GET / HT"], [b"G"] + [b"x"] * 30, [POST + b"half"], [KEEP, b"GET / HT"]],
+    ids=["nothing", "half a head", "a head drop by drop", "half a body", "half a head after a request"],
+)
+async def test_a_client_that_does_not_go_on_is_let_go(server: Server, pieces: list[bytes]) -> None:
+    reader, writer = await asyncio.open_connection(*server.address)
+    for piece in pieces:
+        writer.write(piece)
+        await asyncio.sleep(0.05)
+    with suppress(ConnectionError):
+        await asyncio.wait_for(reader.read(), 4)  # to the connection's end
+    writer.close()
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_one_that_goes_on_slowly_is_waited_for(server: Server) -> None:
+    reader, writer = await asyncio.open_connection(*server.address)
+    for _ in range(2):
+        for piece in (POST[:20], POST[20:], b"ab", b"cd", b"ef"):
+            writer.write(piece)
+            await asyncio.sleep(0.15)
+        writer.write(b"gh")
+        answer = await reader.readuntil(BODY)
+        assert answer.startswith(HEAD)
+        await asyncio.sleep(0.6)  # between requests it is the keep-alive that counts
+    writer.close()

@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help run test test-faults check lint types imports bench bench-peers endurance lock clean dev
+.PHONY: help run test test-faults check audit lint types imports bench bench-peers endurance lock clean dev
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -21,6 +21,9 @@ test-faults: dev ## kills, stops, slows and cuts the real processes; prints what
 	$(BIN)/python -m pytest -m faults tests/faults
 
 check: lint types imports ## what CI checks beside the tests
+
+audit: dev ## known vulnerabilities of what is installed; where the advisories cannot be reached it says so
+	$(BIN)/uvx --quiet pip-audit@2.10.1 -r requirements.txt --disable-pip --no-deps --progress-spinner off
 
 lint: dev ## style
 	$(BIN)/ruff check . run

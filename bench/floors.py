@@ -38,12 +38,12 @@ def cpu_share(row: Figures, hello: Figures) -> float:
 
 
 FLOORS = (
-    Floor("proxied store:true, % of hello >= 8", lambda m: cpu_share(m["stored"], m["hello"]), 8, is_ceiling=False),
-    Floor("GET by id, % of hello >= 20", lambda m: cpu_share(m["get"], m["hello"]), 20, is_ceiling=False),
+    Floor("proxied store:true, % of hello >= 12", lambda m: cpu_share(m["stored"], m["hello"]), 12, is_ceiling=False),
+    Floor("GET by id, % of hello >= 28", lambda m: cpu_share(m["get"], m["hello"]), 28, is_ceiling=False),
     Floor(
-        "hit store:false, % of hello >= 20", lambda m: cpu_share(m["hit-unstored"], m["hello"]), 20, is_ceiling=False
+        "hit store:false, % of hello >= 28", lambda m: cpu_share(m["hit-unstored"], m["hello"]), 28, is_ceiling=False
     ),
-    Floor("hit store:true, % of hello >= 13", lambda m: cpu_share(m["hit-stored"], m["hello"]), 13, is_ceiling=False),
+    Floor("hit store:true, % of hello >= 18", lambda m: cpu_share(m["hit-stored"], m["hello"]), 18, is_ceiling=False),
     Floor("a miss, x CPU without a cache <= 1.15", lambda m: m["miss"].cpu_us / m["uncached"].cpu_us, 1.15),
     Floor("a recorded stream of 500 tokens, p50 in ms <= 10", lambda m: m["replay"].p50_ms, 10),
     Floor("20-turn follow-up, x CPU of a first turn <= 2.5", lambda m: m["follow-up"].cpu_us / m["stored"].cpu_us, 2.5),
@@ -58,7 +58,9 @@ FLOORS = (
         "Redis Cluster, x CPU of standalone <= 1.43", lambda m: m["stored-cluster"].cpu_us / m["stored"].cpu_us, 1.43
     ),
     Floor("170 streams at 50 tokens/s, p99 gap in ms <= 40", lambda m: m["streams-170"].p99_ms, 40),
-    Floor("170 streams at 50 tokens/s, CPU µs per token <= 90", lambda m: m["streams-170"].cpu_us, 90),
+    Floor("170 streams at 50 tokens/s, CPU µs per token <= 60", lambda m: m["streams-170"].cpu_us, 60),
+    Floor("300 streams at 50 tokens/s, p99 gap in ms <= 40", lambda m: m["streams-300"].p99_ms, 40),
+    Floor("300 streams at 50 tokens/s, CPU µs per token <= 60", lambda m: m["streams-300"].cpu_us, 60),
     Floor("idle, RSS in MiB <= 150", lambda m: m["memory-idle"].rss_mib, 150),
     Floor("1,000 open streams, RSS in MiB <= 300", lambda m: m["memory-streams"].rss_mib, 300),
 )

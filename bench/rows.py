@@ -74,10 +74,11 @@ class Requests:
     title: str
     server: Callable[[Stage], Server]
     request: Callable[[Stage], bytes]
+    load_sleeps: bool = False
 
     def measure(self, stage: Stage, seconds: float) -> Figures:
         server, request = self.server(stage), self.request(stage)
-        with load.clients(server.port, request) as clients:
+        with load.clients(server.port, request, sleeps=self.load_sleeps) as clients:
             clients.run(_WARM_UP_SECONDS)
             with stage.cost_of(server) as cost:
                 seen = clients.run(seconds)
@@ -297,7 +298,7 @@ ROWS: tuple[Row, ...] = (
         "miss", "distinct prompts, misses", _gateway, lambda _: create("answers", CACHED, input=ANOTHER, store=False)
     ),
     Replay("replay"),
-    Requests("follow-up", f"turn {CHAIN_TURNS + 1} of a chain", _gateway, _follow_up),
+    Requests("follow-up", f"turn {CHAIN_TURNS + 1} of a chain", _gateway, _follow_up, load_sleeps=True),
     ConcurrentStreams("streams-170", 170),
     ConcurrentStreams("streams-300", 300),
     Turns("turns-http", "streamed turn, HTTP", over_websocket=False),

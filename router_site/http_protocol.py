@@ -36,6 +36,9 @@ class GatewayProtocol(HttpToolsProtocol):
 
     _is_receiving = False
     _slow_timer: asyncio.TimerHandle | None = None
+    _idle_timer: asyncio.TimerHandle | None = None
+    _idle_since = 0.0
+    """0: a request is being read or answered."""
     _heard_at = 0.0
     _waiting_since = 0.0
     """When what is incomplete began; 0: nothing is."""
@@ -48,6 +51,7 @@ class GatewayProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         self._is_receiving = True
+        self._idle_since = 0.0
         super().data_received(data)
         self._is_receiving = False
         if self._is_incomplete():
@@ -64,9 +68,33 @@ class GatewayProtocol(HttpToolsProtocol):
         self._expect_more()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        if self._slow_timer is not None:
-            self._slow_timer.cancel()
+        for timer in (self._slow_timer, self._idle_timer):
+            if timer is not None:
+                timer.cancel()
         super().connection_lost(exc)
+
+    def on_response_complete(self) -> None:
+        """As uvicorn's; but one timer a connection looks whether it is idle, not a new one for each answer."""
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+            return
+        self._idle_since = self.loop.time()
+        if self._idle_timer is None:
+            self._idle_timer = self.loop.call_later(self.timeout_keep_alive, self._look_whether_idle)
+
+    def _look_whether_idle(self) -> None:
+        self._idle_timer = None
+        if self.transport.is_closing() or not self._idle_since:
+            return
+        left = self._idle_since + self.timeout_keep_alive - self.loop.time()
+        if left <= 0:
+            self.transport.close()
+        else:
+            self._idle_timer = self.loop.call_later(left, self._look_whether_idle)
 
     def _has_head(self) -> bool:
         return self.scope is not None and "path" in self.scope

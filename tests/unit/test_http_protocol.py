@@ -28,7 +28,13 @@ class Server:
         self._socket = socket.create_server(("127.0.0.1", 0))
         self.address = self._socket.getsockname()
         config = uvicorn.Config(
-            self._app, interface="asgi3", http=GatewayProtocol, log_config=None, access_log=False, lifespan="off"
+            self._app,
+            interface="asgi3",
+            http=GatewayProtocol,
+            log_config=None,
+            access_log=False,
+            lifespan="off",
+            timeout_keep_alive=1,
         )
         self.server = uvicorn.Server(config)
 
@@ -182,4 +188,16 @@ async def test_one_that_goes_on_slowly_is_waited_for(server: Server) -> None:
         answer = await reader.readuntil(BODY)
         assert answer.startswith(HEAD)
         await asyncio.sleep(0.6)  # between requests it is the keep-alive that counts
+    writer.close()
+
+
+async def test_an_idle_connection_is_closed_and_a_busy_one_is_not(server: Server) -> None:
+    reader, writer = await asyncio.open_connection(*server.address)
+    for _ in range(3):
+        writer.write(KEEP)
+        await reader.readuntil(BODY)
+        await asyncio.sleep(0.6)
+    began = asyncio.get_running_loop().time()
+    assert await asyncio.wait_for(reader.read(), 3) == b""
+    assert asyncio.get_running_loop().time() - began < 2
     writer.close()

@@ -28,6 +28,7 @@ from responses_api.engine import Engine, record_of
 from responses_api.errors import ApiError, InvalidRequest, RateLimited, StoreUnavailable, UnsupportedParameter
 from responses_api.event_log import LogWriter, LostRunError, patiently, to_logged
 from responses_api.limits import Allowance
+from responses_api.places import Places
 from responses_api.run import RequestContext, Run
 from responses_api.shapes import events
 from responses_api.shapes import response as response_shape
@@ -73,6 +74,14 @@ class Submitted(Struct):
     allowances: tuple[Allowance, ...] = ()
 
 
+class NoPlace(Exception):
+    """A run has to wait until another of its project has ended."""
+
+    def __init__(self, priority: int) -> None:
+        super().__init__(priority)
+        self.priority = priority
+
+
 @dataclass(frozen=True, slots=True)
 class Ended:
     """A run that is over; `at` in Unix seconds."""
@@ -108,8 +117,10 @@ class BackgroundRuns:
         stored: StoredResponses,
         conversations: Conversations,
         accounting: Accounting,
+        places: Places,
         enqueue: Enqueue | None,
     ) -> None:
+        self._places = places
         self._config = config
         self._available = runs
         self._engine = engine
@@ -197,7 +208,21 @@ class BackgroundRuns:
     # -- for workers ---------------------------------------------------------------------------------------------
 
     async def execute(self, response_id: str) -> Ended | None:
-        """Makes the response, if it still waits to be made; None where it is another's, or there is none."""
+        """Makes the response, if it still waits to be made; None where it is another's, or there is none.
+
+        Raises `NoPlace` where its project has as many runs as it may have at once: it goes on waiting.
+        """
+        view = await patiently(partial(self._runs.look, response_id))
+        if view is None or view.state is not RunState.QUEUED:
+            return None
+        waiting = _submitted_decoder.decode(view.context)
+        try:
+            async with self._places.holding(waiting.project, waiting.allowances, response_id):
+                return await self._execute(response_id)
+        except RateLimited:
+            raise NoPlace(waiting.priority) from None
+
+    async def _execute(self, response_id: str) -> Ended | None:
         token = new_id("lease")
         claim = await patiently(partial(self._runs.claim, response_id, token, self._config.lease_seconds))
         if claim is None:

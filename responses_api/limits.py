@@ -1,4 +1,5 @@
-"""How much a project and each of its keys may ask for: requests and tokens a minute, tokens a month.
+"""How much a project and each of its keys may ask for: requests and tokens a minute, tokens a month. (How many at once:
+`places`.)
 
 A token bucket for each limit, full at first and filled evenly; all of a request's buckets are looked at and taken from
 in one script, so that what one refuses, the other has not lost. A request takes its tokens at its end, when they are
@@ -89,10 +90,11 @@ class Allowance(Struct, frozen=True, omit_defaults=True):
     requests_per_minute: int = 0
     tokens_per_minute: int = 0
     tokens_per_month: int = 0
+    runs_at_once: int = 0
 
     @property
     def is_bounded(self) -> bool:
-        return bool(self.requests_per_minute or self.tokens_per_minute or self.tokens_per_month)
+        return any((self.requests_per_minute, self.tokens_per_minute, self.tokens_per_month, self.runs_at_once))
 
 
 def bucket_key(prefix: str, project: str, subject: str) -> str:

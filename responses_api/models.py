@@ -26,12 +26,16 @@ class Limited(models.Model):
         default=0, help_text="In and out together, as backends count them; what the cache answers is free. 0: no limit."
     )
     tokens_per_month = models.PositiveBigIntegerField(default=0, help_text="In UTC. 0: no limit.")
+    runs_at_once = models.PositiveIntegerField(
+        default=0, help_text="Requests being answered, and background runs being made. 0: no limit."
+    )
 
     class Meta:
         abstract = True
 
     def allowance(self, subject: str) -> Allowance:
-        return Allowance(subject, self.requests_per_minute, self.tokens_per_minute, self.tokens_per_month)
+        bounds = (self.requests_per_minute, self.tokens_per_minute, self.tokens_per_month, self.runs_at_once)
+        return Allowance(subject, *bounds)
 
 
 class Project(Limited):

@@ -24,6 +24,7 @@ from responses_api.engine import Engine
 from responses_api.index_writer import IndexWriter
 from responses_api.limits import Limits
 from responses_api.passthrough import Passthrough
+from responses_api.places import Places
 from responses_api.prompts import Prompts
 from responses_api.redis.pool import CONNECTION_ERRORS, RedisPool
 from responses_api.references import References
@@ -71,6 +72,7 @@ class Runtime:
         self.client = BackendClient(self.fleet)
         self.index = IndexWriter(self.pool, config.index.max_backlog)
         self.limits = Limits(config.limits, self.pool)
+        self.places = Places(self.pool, fail_open=config.limits.fail_open)
         self.accounting = Accounting(config, self.index, self.limits)
         self.stored = StoredResponses(
             self.store,
@@ -114,6 +116,7 @@ class Runtime:
             self.stored,
             self.conversations,
             self.accounting,
+            self.places,
             enqueue,
         )
 

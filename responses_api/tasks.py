@@ -12,11 +12,12 @@ from django_redis import get_redis_connection
 from kombu.exceptions import OperationalError
 
 from responses_api import index_drain
-from responses_api.background import Ended, Nudge
+from responses_api.background import Ended, NoPlace, Nudge
 from responses_api.cache import filing
 from responses_api.cache.filing_queue import Filing
 from responses_api.config.schema import MAX_PRIORITY
 from responses_api.configured import router_config
+from responses_api.places import RETRY_SECONDS
 from responses_api.runtime_loop import runtime_loop
 from responses_api.webhooks import deliveries, sender
 
@@ -26,7 +27,12 @@ WEBHOOKS_AT_ONCE = 100
 @shared_task(name="run_response")
 def run_response(response_id: str) -> None:
     """Makes a background response, where it still waits to be made."""
-    ended = runtime_loop().call(lambda runtime: runtime.background.execute(response_id))
+    try:
+        ended = runtime_loop().call(lambda runtime: runtime.background.execute(response_id))
+    except NoPlace as waiting:
+        priority = _for_broker(waiting.priority)
+        run_response.apply_async(args=(response_id,), countdown=RETRY_SECONDS, priority=priority, retry=False)
+        return
     if ended is not None:
         tell_end(ended)
 

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Future
 from typing import TypeVar
 
-from responses_api.background import Ended, Nudge, Recovered
+from responses_api.background import Ended, NoPlace, Nudge, Recovered
 from responses_api.config.schema import RouterConfig
 from responses_api.runtime import Runtime
 
@@ -78,7 +78,12 @@ class Worker:
         await runtime.aclose()
 
     async def _execute(self, response_id: str) -> None:
-        ended = await self.runtime.background.execute(response_id)
+        while True:
+            try:
+                ended = await self.runtime.background.execute(response_id)
+                break
+            except NoPlace:
+                await asyncio.sleep(0.05)
         if ended is not None:
             self.ended.append(ended)
             await self.runtime.background.forget(response_id)

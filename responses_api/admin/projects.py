@@ -23,7 +23,7 @@ else:
     _ProjectAdmin = _ApiKeyAdmin = admin.ModelAdmin
 
 
-LIMITS = ("requests_per_minute", "tokens_per_minute", "tokens_per_month")
+LIMITS = ("requests_per_minute", "tokens_per_minute", "tokens_per_month", "runs_at_once")
 _SHOWN = ("prefix", "used_this_month", "created_at", "revoked_at", "last_used_at")
 
 

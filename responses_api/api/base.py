@@ -6,7 +6,9 @@ serializers do not (they cost 450 to 935 µs a request; msgspec decodes and enco
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import aclosing
+from functools import partial
 from typing import Any
 
 from rest_framework.parsers import JSONParser
@@ -42,10 +44,31 @@ class ApiView(APIView):
             request.principal = principal = await self.authenticate(request)
             if not self.is_limited or principal is None or not principal.allowances:
                 return await self._handler(request)(request, *args, **kwargs)
-            headers = await request.runtime.limits.admit(principal.project, principal.allowances)
-            return (await self._handler(request)(request, *args, **kwargs)).with_headers(headers)
+            return await self._within_limits(request, principal, *args, **kwargs)
         except Exception as error:  # noqa: BLE001 - the one place where errors become replies
             return error_reply(error, request.request_id)
+
+    def takes_place(self, request: Request) -> bool:
+        """Is it one of the runs that a project may have at once?"""
+        return True
+
+    async def _within_limits(
+        self, request: Request, principal: Principal, *args: Any, **kwargs: Any
+    ) -> Reply | StreamReply:
+        """It has its place, where there is a limit, until the end of its stream. Raises `RateLimited`."""
+        places, holder = request.runtime.places, request.request_id
+        if self.takes_place(request):
+            await places.take(principal.project, principal.allowances, holder)
+        is_over = True
+        try:
+            headers = await request.runtime.limits.admit(principal.project, principal.allowances)
+            reply = (await self._handler(request)(request, *args, **kwargs)).with_headers(headers)
+            if isinstance(reply, StreamReply):
+                is_over, reply.frames = False, _to_the_end(reply.frames, partial(places.give_back, holder))
+            return reply
+        finally:
+            if is_over:
+                places.give_back(holder)
 
     async def authenticate(self, request: Request) -> Principal | None:
         """The first authenticator that knows the caller. Raises `Unauthorized`. None for public views."""
@@ -63,6 +86,15 @@ class ApiView(APIView):
                 request.method, [name.upper() for name in self.http_method_names if hasattr(self, name)]
             )
         return handler
+
+
+async def _to_the_end(frames: AsyncIterator[bytes], give_back: Callable[[], None]) -> AsyncIterator[bytes]:
+    try:
+        async with aclosing(frames):  # type: ignore[type-var]
+            async for frame in frames:
+                yield frame
+    finally:
+        give_back()
 
 
 class PublicView(ApiView):

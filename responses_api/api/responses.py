@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from functools import partial
 
+import msgspec
 from drf_spectacular.utils import OpenApiParameter, extend_schema
+from msgspec import Struct
 
 from responses_api.api.auth import recent
 from responses_api.api.base import ApiView
@@ -24,6 +26,13 @@ from responses_api.shapes.request import CreateParams, CreateRequest, parse_crea
 from responses_api.shapes.response import Response, with_output_text
 
 
+class _Kind(Struct):
+    background: object = None
+
+
+_kind_decoder = msgspec.json.Decoder(_Kind)
+
+
 class StatefulView(ApiView):
     """A view of the Responses API, which the configuration can switch off."""
 
@@ -38,6 +47,13 @@ class ResponsesView(StatefulView):
     """`POST /v1/responses`."""
 
     is_limited = True
+
+    def takes_place(self, request: Request) -> bool:
+        """A background run takes its own while it is made; to wait in the queue it needs none."""
+        try:
+            return _kind_decoder.decode(request.body).background is not True
+        except (msgspec.DecodeError, UnicodeError):
+            return True  # it will be refused
 
     @staticmethod
     def at_once(request: Request) -> Reply | None:

@@ -150,7 +150,8 @@ class _Connection:
             previous = create.params.previous_response_id
             await self._runtime.limits.admit(self._project, self._allowances)
             context = RequestContext(self._project, request_id, received, len(frame), allowances=self._allowances)
-            status = await self._respond(create, context, lane, generate=fields.get("generate") != _FALSE)
+            async with self._runtime.places.holding(self._project, self._allowances, request_id):
+                status = await self._respond(create, context, lane, generate=fields.get("generate") != _FALSE)
         except Exception as error:  # noqa: BLE001 - the one place where errors become frames
             told = to_api_error(error, request_id)
             status = told.status

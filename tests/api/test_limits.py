@@ -17,6 +17,7 @@ from django.test import Client
 from websockets.sync.client import connect
 
 from responses_api import api_keys, limits
+from responses_api.admin.projects import LIMITS
 from responses_api.api import auth
 from responses_api.config.schema import LimitsConfig, RedisConfig, ResponseCacheConfig, RouterConfig
 from responses_api.models import ApiKey, Project
@@ -267,11 +268,11 @@ def test_the_console_sets_them_and_shows_what_is_used(
 ) -> None:
     with console_beside(gateway, router_config):
         project = Project.objects.create(name="metered")
-        form = {"name": "metered", "requests_per_minute": 2, "tokens_per_minute": 0, "tokens_per_month": 5000}
+        form = dict.fromkeys(LIMITS, 0) | {"name": "metered", "requests_per_minute": 2, "tokens_per_month": 5000}
         path = f"/admin/responses_api/project/{project.pk}/change/"
         assert admin_client.post(path, form).status_code == 302
-        key_form = {"project": project.pk, "name": "k", "requests_per_minute": 0, "tokens_per_minute": 0}
-        admin_client.post("/admin/responses_api/apikey/add/", {**key_form, "tokens_per_month": 0})
+        key_form = dict.fromkeys(LIMITS, 0) | {"project": project.pk, "name": "k"}
+        admin_client.post("/admin/responses_api/apikey/add/", key_form)
         _, secret = api_keys.create_key(project, "test")
         client = client_of(secret)
         backend.script(usage={"prompt_tokens": 1000, "completion_tokens": 234, "total_tokens": 1234})

@@ -7,6 +7,7 @@ import re
 import pytest
 from django.test import Client
 
+from responses_api.admin.projects import LIMITS
 from responses_api.api_keys import create_key, find_active_key
 from responses_api.models import ApiKey, Project
 
@@ -20,7 +21,7 @@ def browser(admin_client: Client) -> Client:
 
 def test_a_key_is_made_and_its_secret_shown_once(browser: Client) -> None:
     project = Project.objects.get(public_id="default")
-    limits = {"requests_per_minute": 0, "tokens_per_minute": 0, "tokens_per_month": 0}
+    limits = dict.fromkeys(LIMITS, 0)
     form = {"project": project.pk, "name": "laptop", "expires_at_0": "", "expires_at_1": "", **limits}
     page = browser.post("/admin/responses_api/apikey/add/", form, follow=True)
     found = re.search(r"shown this once: (rr-[\w-]+)", page.content.decode())

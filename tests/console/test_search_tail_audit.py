@@ -10,12 +10,13 @@ from django.test import Client
 
 from cache_admin import access
 from cache_admin.models import OperatorAction
+from responses_api.admin.projects import LIMITS
 from responses_api.api_keys import create_key
 from responses_api.models import BackendEndpoint, Project
 from tests.console.conftest import Console
 from tests.console.test_responses import text_of
 
-NO_LIMITS = {"requests_per_minute": 0, "tokens_per_minute": 0, "tokens_per_month": 0}
+NO_LIMITS = dict.fromkeys(LIMITS, 0)
 
 
 def found_at(client: Client, asked: str) -> str:

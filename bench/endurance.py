@@ -61,7 +61,6 @@ class Client:
         self._kind = ""
         self._answer = b""
         self._sent_at = 0.0
-        self.is_busy = False
         self.socket = self._connect()
 
     def _connect(self) -> socket.socket:
@@ -69,7 +68,7 @@ class Client:
 
     def send(self) -> None:
         self._kind = random.choices(list(WEIGHTS), list(WEIGHTS.values()))[0]
-        self._answer, self.is_busy, self._sent_at = b"", True, time.perf_counter()
+        self._answer, self._sent_at = b"", time.perf_counter()
         self.socket.sendall(self._request())
 
     def _request(self) -> bytes:
@@ -104,14 +103,12 @@ class Client:
             window.latencies_ms.append((time.perf_counter() - self._sent_at) * 1000)
         if self._kind == "chain" and (found := _ID.search(self._answer)):
             self._chain.append(found[1].decode())
-        self.is_busy = False
         return True
 
     def _bad(self) -> LoadError:
         text = self._answer.decode(errors="replace")
-        return LoadError(
-            f"{self._kind} after {time.perf_counter() - self._sent_at:.1f} s: {text[:300]} … {text[-1500:]}"
-        )
+        seconds = time.perf_counter() - self._sent_at
+        return LoadError(f"{self._kind} after {seconds:.1f} s: {text[:300]} … {text[-1500:]}")
 
     def _is_whole(self) -> bool:
         if self._kind == "abort":

@@ -51,6 +51,7 @@ class Gateway:
             http=GatewayProtocol,
             log_config=None,
             access_log=False,
+            proxy_headers=False,
             lifespan="off",
             ws="websockets-sansio",
         )

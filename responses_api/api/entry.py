@@ -88,7 +88,10 @@ class Entry:
         if route is None or route.view.at_once is None or self._in_flight >= self._max_in_flight:
             return None
         request = Request(scope, body, self._runtime)
-        reply = route.view.at_once(request)
+        try:
+            reply = route.view.at_once(request)
+        except Exception as error:  # noqa: BLE001 - nobody above us could say it to the client
+            reply = error_reply(error, request.request_id)
         if reply is None:
             scope[_LOOKED_AT] = request
             return None

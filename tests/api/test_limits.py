@@ -282,3 +282,12 @@ def test_the_console_sets_them_and_shows_what_is_used(
         assert "5000" in listed
         assert "1,2" in admin_client.get(path).content.decode()
         assert admin_client.get("/admin/responses_api/apikey/").status_code == 200
+
+
+def test_repeats_from_memory_are_requests_too(client_of: MakeClient, backend: FakeBackend) -> None:
+    _, secret = make_key(requests_per_minute=6)
+    client = client_of(secret)
+    cached = {**BODY, "store": False}
+    answers = [client.post("/responses", json=cached, headers={"x-cache-key": "r"}) for _ in range(8)]
+    assert [answer.status_code for answer in answers] == [200] * 6 + [429] * 2
+    assert answers[5].headers["x-cache"] == "HIT"

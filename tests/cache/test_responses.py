@@ -311,3 +311,15 @@ class TestOnlyIfNamed:
             assert ask(http, {header: "session-1"}).headers["x-cache"] == "HIT"
         assert ask(http, {"x-cache-key": "session-2"}).headers["x-cache"] == "MISS"
         assert backend.calls()["chat"] == 5
+
+
+@pytest.mark.parametrize("store", [True, False])
+def test_every_repeat_has_an_answer_of_its_own(http: httpx.Client, backend: FakeBackend, store: bool) -> None:
+    """Also those that a process answers from its memory, and the index hears of each."""
+    body = {"model": "m", "input": "again and again", "store": store}
+    answers = [http.post("/responses", json=body, headers={"x-cache-key": "own"}) for _ in range(6)]
+    assert [answer.headers["x-cache"] for answer in answers] == ["MISS"] + ["HIT"] * 5
+    ids = [answer.json()["id"] for answer in answers]
+    assert len(set(ids)) == 6
+    found = [http.get(f"/responses/{each}").status_code for each in ids]
+    assert found == [200 if store else 404] * 6

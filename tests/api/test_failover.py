@@ -169,8 +169,8 @@ def test_probes_spare_and_bring_back(fleet: Fleet, backends: list[FakeBackend]) 
     fleet.config = replace(
         fleet.config, backends=(*fleet.config.backends, BackendConfig("gone", f"http://127.0.0.1:{free_port()}/v1"))
     )
-    http = fleet.start(probe_interval=0.2)
-    other = fleet.start(probe_interval=0.2)
+    http = fleet.start(probe_interval=0.2, breaker_pause=2)
+    other = fleet.start(probe_interval=0.2, breaker_pause=2)
     backends[0].script(times=None, on="models", status=500)
     time.sleep(2.2)
     for each in (http, other):

@@ -156,7 +156,7 @@ class TestBounds:
             ask(http, text=f"number {number}")
             time.sleep(0.06)
             ask(http, text="number 0")
-            if number % 5 == 0:
+            if number % 3 == 0:
                 time.sleep(1.1)  # what was used is told once a second
         time.sleep(3.5)  # unfiled answers are gone from where followers look
         told = http.get("/cache/stats").json()

@@ -41,6 +41,7 @@ from responses_api.stores.record import StoredResponse, decode_response, encode,
 from responses_api.stores.redis_runs import LoggedEvent, RedisRuns, RunState, RunView
 from responses_api.translate.retold import output_told
 from responses_api.translate.stream import terminal_event
+from responses_api.vault import LockedAwayError
 
 log = structlog.get_logger(__name__)
 
@@ -239,7 +240,13 @@ class BackgroundRuns:
         """Looks after runs whose time has come; `now` in Unix seconds. Raises `StoreUnavailable`."""
         found = Recovered([], [])
         for response_id in await self._runs.due(now, LOOKED_AFTER_AT_ONCE):
-            view = await self._runs.look(response_id)
+            try:
+                view = await self._runs.look(response_id)
+            except LockedAwayError as error:
+                # Left to those who have its key; the others are looked after all the same.
+                log.warning("background_run_locked_away", response_id=response_id, reason=error.message)
+                await self._runs.watch(response_id, now + LONGEST_LOOK_SECONDS)
+                continue
             if view is None:
                 await self._runs.forget(response_id)
                 continue

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from responses_api.cache.entry import BANNED, ENTRY_PLACE
-from responses_api.stores.layout import companion_key, conversation_key, response_key
+from responses_api.stores.layout import companion_key, conversation_key, literally, response_key
 from responses_api.vault import LockedAwayError, Vault
 
 _SCAN_COUNT = 1000
@@ -43,18 +43,18 @@ class Rotated:
 def rotate(client: Any, prefix: str, cache_prefix: str, vault: Vault) -> Iterator[Rotated]:
     """The same tally again and again, as far as it has come. Raises what Redis raises."""
     rotator = _Rotator(client, vault)
-    for key in client.scan_iter(match=_literally(response_key(prefix, "")) + "*", count=_SCAN_COUNT):
+    for key in client.scan_iter(match=literally(response_key(prefix, "")) + "*", count=_SCAN_COUNT):
         response_id = key.decode().removeprefix(response_key(prefix, ""))
         rotator.text(response_id, key)
         rotator.fields(response_id, companion_key(key.decode(), "run"), _RUN_FIELDS)
         yield rotator.done
-    for key in client.scan_iter(match=_literally(conversation_key(prefix, "")) + "*", count=_SCAN_COUNT):
+    for key in client.scan_iter(match=literally(conversation_key(prefix, "")) + "*", count=_SCAN_COUNT):
         conversation_id = key.decode().removeprefix(conversation_key(prefix, ""))
         rotator.text(conversation_id, key)
         items = companion_key(key.decode(), "items")
         rotator.fields(conversation_id, items, client.hkeys(items))
         yield rotator.done
-    for key in client.scan_iter(match=f"{{{_literally(cache_prefix)}*}}:entry", count=_SCAN_COUNT):
+    for key in client.scan_iter(match=f"{{{literally(cache_prefix)}*}}:entry", count=_SCAN_COUNT):
         rotator.text(ENTRY_PLACE, key)
         yield rotator.done
 
@@ -90,7 +90,3 @@ class _Rotator:
         except LockedAwayError:
             self.done.unreadable += 1
             return None
-
-
-def _literally(text: str) -> str:
-    return "".join(f"\\{char}" if char in "*?[]\\" else char for char in text)

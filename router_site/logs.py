@@ -24,7 +24,6 @@ def configure(level: str) -> None:
     number = logging.getLevelNamesMapping()[level.upper()]
     shared: list[Any] = [add_log_level, _stamp, format_exc_info]
     structlog.configure(
-        processors=[_line],
         wrapper_class=_straight(structlog.make_filtering_bound_logger(number)),
         logger_factory=lambda *_: _sink,
         cache_logger_on_first_use=True,

@@ -148,9 +148,9 @@ class _Connection:
                 _encode({name: raw for name, raw in fields.items() if name not in _MEANINGLESS} | {"stream": True})
             )
             previous = create.params.previous_response_id
-            await self._runtime.limits.admit(self._project, self._allowances)
             context = RequestContext(self._project, request_id, received, len(frame), allowances=self._allowances)
             async with self._runtime.places.holding(self._project, self._allowances, request_id):
+                await self._runtime.limits.admit(self._project, self._allowances)
                 status = await self._respond(create, context, lane, generate=fields.get("generate") != _FALSE)
         except Exception as error:  # noqa: BLE001 - the one place where errors become frames
             told = to_api_error(error, request_id)

@@ -36,7 +36,7 @@ from responses_api.cache.policy import Judgement, Verdict
 from responses_api.config.schema import RouterConfig
 from responses_api.patience import Patience
 from responses_api.redis.pool import CONNECTION_ERRORS, RedisPool
-from responses_api.vault import Vault
+from responses_api.vault import LockedAwayError, Vault
 
 log = structlog.get_logger(__name__)
 
@@ -348,7 +348,7 @@ class ResponseCache:
         while True:
             try:
                 sight, pieces, answer = await self.flights.told(remote.digest, remote.token, seen)
-            except CONNECTION_ERRORS:
+            except (*CONNECTION_ERRORS, LockedAwayError):
                 return
             for number, piece in pieces:
                 seen = number

@@ -21,6 +21,11 @@ def companion_key(key: str, name: str) -> str:
     return f"{{{key}}}:{name}"
 
 
+def literally(text: str) -> str:
+    """As a part of a `SCAN` pattern that matches nothing but itself."""
+    return "".join(f"\\{char}" if char in "*?[]\\" else char for char in text)
+
+
 def background_key(prefix: str) -> str:
     """`sr:background`: the ids of unfinished background runs, by the time at which to look after them."""
     return f"{prefix}background"

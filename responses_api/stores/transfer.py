@@ -15,7 +15,7 @@ from typing import Any, BinaryIO
 import msgspec
 from msgspec import Raw, Struct
 
-from responses_api.stores.layout import companion_key, conversation_key, response_key
+from responses_api.stores.layout import companion_key, conversation_key, literally, response_key
 from responses_api.vault import Vault
 
 BATCH = 200
@@ -107,8 +107,7 @@ class RedisShelf:
     # -- inside --------------------------------------------------------------------------------------------------
 
     def _ids(self, start: str) -> Iterator[str]:
-        pattern = "".join(f"\\{char}" if char in "*?[]\\" else char for char in start) + "*"
-        for key in self._client.scan_iter(match=pattern, count=_SCAN_COUNT):
+        for key in self._client.scan_iter(match=f"{literally(start)}*", count=_SCAN_COUNT):
             yield key.decode().removeprefix(start)
 
     def _responses(self, ids: Sequence[str]) -> Iterator[StoredResponseRecord]:

@@ -162,3 +162,17 @@ def test_without_the_key_nothing_is_told_and_nothing_is_lost(
     assert (miss.status_code, miss.headers["x-cache"]) == (200, "MISS")
     assert all_rotated(raw, router_config, (NEW,)).unreadable > 0
     told.check(client_of((OLD,)))
+
+
+def test_a_run_that_no_key_opens_keeps_no_other_waiting(router_config: RouterConfig, settings: Any) -> None:
+    """As while keys are changed: a worker without the key looks after those that it can read."""
+    settings.ROUTER_ALLOW_ANONYMOUS = True
+    background = {"model": "m", "input": PROMPT, "background": True}
+    submitted: list[str] = []
+    for keys in ((OLD,), (NEW,)):
+        gateway = Gateway(replace(router_config, encryption_keys=keys), enqueue=lambda nudges: None)
+        submitted.append(httpx.post(f"{gateway.base_url}/responses", json=background, timeout=10).json()["id"])
+        gateway.stop()
+    worker = Worker(replace(router_config, encryption_keys=(NEW,)))
+    assert [each for each, _ in worker.recover(later_seconds=10).nudges] == submitted[1:]
+    worker.stop()

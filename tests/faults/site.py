@@ -34,7 +34,7 @@ routing: {{breaker_failures: 1000, breaker_error_share: 1, probe_interval: 0}}
 
 
 class Process:
-    """One of the site's, in a session of its own; its output is in `log`."""
+    """One of the site's; its output is in `log`."""
 
     def __init__(self, command: Sequence[str], env: dict[str, str], log: Path, is_up: Callable[[], bool]) -> None:
         self._command, self._env, self._log, self._is_up = command, env, log, is_up

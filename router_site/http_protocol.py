@@ -35,6 +35,8 @@ class GatewayProtocol(HttpToolsProtocol):
     """Give it to `uvicorn.Config(http=…)`."""
 
     _is_receiving = False
+    _is_handed_over = False
+    """To the WebSocket protocol: no concern of this one any more."""
     _slow_timer: asyncio.TimerHandle | None = None
     _idle_timer: asyncio.TimerHandle | None = None
     _idle_since = 0.0
@@ -68,10 +70,19 @@ class GatewayProtocol(HttpToolsProtocol):
         self._expect_more()
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self._cancel_timers()
+        super().connection_lost(exc)
+
+    def handle_websocket_upgrade(self) -> None:
+        self._is_handed_over = True
+        self._cancel_timers()
+        super().handle_websocket_upgrade()
+
+    def _cancel_timers(self) -> None:
         for timer in (self._slow_timer, self._idle_timer):
             if timer is not None:
                 timer.cancel()
-        super().connection_lost(exc)
+        self._slow_timer = self._idle_timer = None
 
     def on_response_complete(self) -> None:
         """As uvicorn's; but one timer a connection looks whether it is idle, not a new one for each answer."""
@@ -101,6 +112,8 @@ class GatewayProtocol(HttpToolsProtocol):
 
     def _is_incomplete(self) -> bool:
         """Is there more to come of the request, or of the connection's first one?"""
+        if self._is_handed_over:
+            return False
         return not self._has_head() or (self.cycle is not None and self.cycle.more_body)
 
     def _expect_more(self) -> None:

@@ -64,11 +64,11 @@ def test_an_entry_with_its_question_answer_and_askers(
     with django_assert_max_num_queries(12):
         page = text_of(operator, f"/admin/cache/entries/{entry}/")
     assert page.count('<span class="mark completed">') == 2
-    assert "0.5" not in page
+    assert ">0.5<" not in page
     assert "the question" not in text_of(operator, f"/admin/cache/entries/{entry}/exchange/")
     unmask(operator)
     assert "the question" in text_of(operator, f"/admin/cache/entries/{entry}/exchange/")
-    assert "0.5" in text_of(operator, f"/admin/cache/entries/{entry}/")
+    assert ">0.5<" in text_of(operator, f"/admin/cache/entries/{entry}/")
     digest = entry.removeprefix("cache_")
     assert text_of(operator, f"/admin/responses/?cache_entry={digest}").count('class="mark completed"') == 2
 

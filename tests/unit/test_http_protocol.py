@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import uvicorn
+from websockets.asyncio.client import connect
 
 from router_site import http_protocol
 from router_site.http_protocol import WHOLE_ANSWER, GatewayProtocol
@@ -31,6 +32,7 @@ class Server:
             self._app,
             interface="asgi3",
             http=GatewayProtocol,
+            ws="websockets-sansio",
             log_config=None,
             access_log=False,
             lifespan="off",
@@ -42,6 +44,9 @@ class Server:
         await self.server.serve(sockets=[self._socket])
 
     async def _app(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "websocket":
+            await self._echo(receive, send)
+            return
         while (await receive()).get("more_body"):
             pass
         if scope["path"] == "/slow":
@@ -55,6 +60,12 @@ class Server:
             headers = [*self.headers, (b"content-length", b"%d" % len(BODY))]
             await send({"type": "http.response.start", "status": 200, "headers": headers})
             await send({"type": "http.response.body", "body": BODY})
+
+    async def _echo(self, receive: Any, send: Any) -> None:
+        await receive()
+        await send({"type": "websocket.accept"})
+        while (message := await receive())["type"] == "websocket.receive":
+            await send({"type": "websocket.send", "text": message["text"]})
 
 
 @pytest.fixture
@@ -201,6 +212,15 @@ async def test_an_idle_connection_is_closed_and_a_busy_one_is_not(server: Server
     assert await asyncio.wait_for(reader.read(), 3) == b""
     assert asyncio.get_running_loop().time() - began < 2
     writer.close()
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_a_websocket_may_be_silent(server: Server) -> None:
+    async with connect("ws://{}:{}/".format(*server.address)) as websocket:
+        for text in ("one", "two"):
+            await websocket.send(text)
+            assert await websocket.recv() == text
+            await asyncio.sleep(1.5)  # longer than a head, a body and an idle connection may take
 
 
 @pytest.mark.usefixtures("impatient")

@@ -280,12 +280,12 @@ class TestAtOnce:
     def test_a_leader_whose_client_leaves_finishes_for_the_others(
         self, http: httpx.Client, other: httpx.Client, backend: FakeBackend, streamed: bool, elsewhere: bool
     ) -> None:
-        backend.script(tokens=20, tokens_per_second=20)
+        backend.script(tokens=50, tokens_per_second=25)
         with ThreadPoolExecutor(1) as pool:
             with http.stream("POST", "/responses", json={**BODY, "stream": True}) as answer:
                 next(answer.iter_lines())
                 follower = pool.submit(ask, other if elsewhere else http, stream=streamed)
-                time.sleep(0.3)
+                time.sleep(1)  # it has come, and the answer is not at its end
             result = follower.result()
         assert result.headers["x-cache"] == "COLLAPSED"
         assert (backend.calls()["chat"], backend.calls()["aborted"]) == (1, 0)

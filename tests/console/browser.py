@@ -18,6 +18,8 @@ _FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "-
 _AXE = {"resultTypes": ["violations"], "preload": False}
 SERIOUS = ("serious", "critical")
 QUIET_MS = 100
+COLOURS_MS = 300
+"""Longer than Django's admin takes to turn one colour into another."""
 
 
 @contextmanager
@@ -60,9 +62,9 @@ class Operator:
         self.page.wait_for_timeout(QUIET_MS)
         return self.page
 
-    def inspect(self) -> None:
-        """The open page is usable without eyes or mouse, and no wider than its window."""
-        found = Axe().run(self.page, options=_AXE).response["violations"]
+    def inspect(self, **options: Any) -> None:
+        """The open page is usable without eyes or mouse, and no wider than its window. `options` are axe's."""
+        found = Axe().run(self.page, options=_AXE | options).response["violations"]
         self.faults += [
             f"{self.page.url}: {fault['id']} ({fault['impact']}) {fault['nodes'][0]['html'][:200]}"
             for fault in found
@@ -70,9 +72,27 @@ class Operator:
         ]
         self.check_width()
 
+    def inspect_dark(self) -> None:
+        """The open page in the dark: what is written on it can be read."""
+        self.page.emulate_media(color_scheme="dark")
+        self.page.wait_for_timeout(COLOURS_MS)
+        self.inspect(runOnly=["color-contrast"])
+        self.page.emulate_media(color_scheme="light")
+
+    def inspect_on_a_phone(self) -> None:
+        before = self.page.viewport_size
+        self.page.set_viewport_size({"width": 390, "height": 800})
+        self.check_width()
+        assert before is not None
+        self.page.set_viewport_size(before)
+
     def check_width(self) -> None:
         width = self.page.evaluate("document.documentElement.scrollWidth - innerWidth")
         self._note(f"is {width} px wider than its window", width > 0)
+
+    def assert_faultless(self) -> None:
+        faults, self.faults = self.faults, []
+        assert not faults, "\n".join(faults)
 
     def close(self) -> None:
         self._context.close()

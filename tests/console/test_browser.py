@@ -15,17 +15,19 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from tests.console.browser import Operator, chromium
-from tests.launcher.running_site import ROOT, RunningSite, environ
+from tests.launcher.running_site import ROOT, RunningSite, environ, eventually, index_ids
 
 pytestmark = [pytest.mark.browser, pytest.mark.processes]
 PASSWORD = "a long enough password"
 LONG_BYTES = 5_000_000
 
-_MAKE_USERS = f"""
+_PREPARE = f"""
 from django.contrib.auth.models import Group, User
+from django.core.management import call_command
 for role in ("viewer", "operator", "admin"):
     user = User.objects.create_user("the-" + role, password="{PASSWORD}", is_staff=True)
     user.groups.add(Group.objects.get(name="console " + role))
+call_command("seed_demo", url="{{url}}", rows=500)
 """
 
 
@@ -56,8 +58,7 @@ def manage(site: RunningSite, *arguments: str) -> str:
 def seeded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Seeded]:
     site = RunningSite(tmp_path_factory.mktemp("console") / "var").wait_until_ready()
     try:
-        manage(site, "shell", "-c", _MAKE_USERS)
-        assert "Sent" in manage(site, "seed_demo", "--url", site.url, "--rows", "500")
+        assert "Sent" in manage(site, "shell", "-c", _PREPARE.format(url=site.url))
         yield Seeded(site, _find_ids(site))
     finally:
         site.stop()
@@ -77,14 +78,9 @@ def _find_ids(site: RunningSite) -> dict[str, str]:
         client.post("/responses", json=asked, headers=headers)
         long = {"model": "demo", "input": "x" * LONG_BYTES, "demo_script": {"text": "That was long."}}
         long_id = client.post("/responses", json=long).json()["id"]
-    deadline = time.monotonic() + 20
-    while long_id not in manage(site, "shell", "-c", _LAST_ID.format(long_id)):
-        assert time.monotonic() < deadline, "the index did not hear of it"
+    eventually(lambda: long_id in index_ids(site.var))
     ids = {"response": branches[0], "other": branches[1], "first": first, "long": long_id}
     return ids | {"conversation": conversation, "entry": entry}
-
-
-_LAST_ID = "from responses_api.models import ResponseIndex; print(ResponseIndex.objects.filter(pk='{}').first())"
 
 
 @pytest.fixture(scope="module")
@@ -105,7 +101,16 @@ def somebody(browser: Browser, seeded: Seeded) -> Iterator[Callable[..., Operato
     yield log_in
     for each in opened:
         each.close()
-    assert not (faults := [fault for each in opened for fault in each.faults]), "\n".join(faults)
+    for each in opened:
+        each.assert_faultless()
+
+
+@pytest.fixture(scope="module")
+def admin(browser: Browser, seeded: Seeded) -> Iterator[Operator]:
+    """Logged in once, for tests that only look."""
+    admin = Operator(browser, seeded.url).log_in("the-admin", PASSWORD)
+    yield admin
+    admin.close()
 
 
 OWN_PAGES = (
@@ -128,27 +133,21 @@ FORMS = (
 )  # fmt: skip
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_every_page_is_clean(somebody: Callable[..., Operator], seeded: Seeded, scheme: str) -> None:
+@pytest.mark.parametrize("path", [*OWN_PAGES, *OPERATORS_PAGES])
+def test_every_page_is_clean(admin: Operator, seeded: Seeded, path: str) -> None:
     """No console error, no violation of the policy, no other host, no serious fault that axe finds."""
-    admin = somebody("admin", color_scheme=scheme)
-    for path in (*OWN_PAGES, *OPERATORS_PAGES):
-        admin.open(path.format(**seeded.ids))
-        admin.inspect()
+    admin.open(path.format(**seeded.ids))
+    admin.inspect()
+    admin.inspect_dark()
+    admin.inspect_on_a_phone()
+    admin.assert_faultless()
 
 
-def test_the_stock_forms_are_clean(somebody: Callable[..., Operator]) -> None:
-    admin = somebody("admin")
-    for path in FORMS:
-        admin.open(path)
-        admin.inspect()
-
-
-def test_every_page_fits_a_phone(somebody: Callable[..., Operator], seeded: Seeded) -> None:
-    operator = somebody("operator", viewport={"width": 390, "height": 800})
-    for path in (*OWN_PAGES, *OPERATORS_PAGES):
-        operator.open(path.format(**seeded.ids))
-        operator.check_width()
+@pytest.mark.parametrize("path", FORMS)
+def test_the_stock_forms_are_clean(admin: Operator, path: str) -> None:
+    admin.open(path)
+    admin.inspect()
+    admin.assert_faultless()
 
 
 def test_a_screen_holds_twenty_rows(somebody: Callable[..., Operator]) -> None:

@@ -11,7 +11,15 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.launcher.running_site import ROOT, RunningSite, environ, eventually, is_running, run_launcher
+from tests.launcher.running_site import (
+    PATIENCE_SECONDS,
+    ROOT,
+    RunningSite,
+    environ,
+    eventually,
+    is_running,
+    run_launcher,
+)
 from tests.valkey import free_port
 
 pytestmark = pytest.mark.processes
@@ -70,7 +78,7 @@ def test_a_killed_part_comes_back_and_nothing_is_lost(site: RunningSite, part: s
     site.kill_part(part)
     assert f"{part} (pid" in site.output
     assert "was killed by SIGKILL" in site.output
-    eventually(lambda: httpx.get(f"{site.url}/readyz", timeout=10).status_code == 200)
+    eventually(lambda: httpx.get(f"{site.url}/readyz", timeout=PATIENCE_SECONDS).status_code == 200)
     assert httpx.get(f"{site.url}/v1/responses/{stored}").status_code == 200
     assert site.ask(input="And now?", previous_response_id=stored).status_code == 200
 

@@ -219,7 +219,7 @@ class IdleMemory:
 
     def measure(self, stage: Stage, seconds: float) -> Figures:
         with stage.fresh_gateway() as server:
-            stored_chain(server, 1)
+            stored_chain(server.port, 1)
             return Figures("memory, idle", rss_mib=server.rss_mib())
 
 
@@ -248,10 +248,10 @@ CACHED = "x-cache-key: bench\r\n"
 ANOTHER = f"What do you think of {DISTINCT.decode()}?"
 
 
-def stored_chain(server: Server, turns: int) -> str:
+def stored_chain(port: int, turns: int) -> str:
     """The id of the last of `turns` stored turns."""
     fields: dict[str, str] = {"model": "answers"}
-    with httpx.Client(base_url=f"http://127.0.0.1:{server.port}/v1", trust_env=False) as client:
+    with httpx.Client(base_url=f"http://127.0.0.1:{port}/v1", trust_env=False) as client:
         for turn in range(turns):
             answer = client.post("/responses", json={**fields, "input": f"Turn {turn}."}).raise_for_status()
             fields["previous_response_id"] = answer.json()["id"]
@@ -263,11 +263,11 @@ def _hello(_: Stage) -> bytes:
 
 
 def _get(stage: Stage) -> bytes:
-    return request_bytes("GET", f"/v1/responses/{stored_chain(stage.gateway, 1)}")
+    return request_bytes("GET", f"/v1/responses/{stored_chain(stage.gateway.port, 1)}")
 
 
 def _follow_up(stage: Stage) -> bytes:
-    return create("answers", previous_response_id=stored_chain(stage.gateway, CHAIN_TURNS))
+    return create("answers", previous_response_id=stored_chain(stage.gateway.port, CHAIN_TURNS))
 
 
 def _gateway(stage: Stage) -> Server:

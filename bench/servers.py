@@ -44,7 +44,9 @@ class Server:
         cores: set[int],
         environ: Mapping[str, str] | None = None,
         start_seconds: float = _START_SECONDS,
+        descriptors: Sequence[int] = (),
     ) -> None:
+        """`descriptors` are those that it inherits."""
         self.port = port
         self._start_seconds = start_seconds
         self._log = log
@@ -58,6 +60,7 @@ class Server:
                 stderr=subprocess.STDOUT,
                 env={**os.environ, **(environ or {})},
                 preexec_fn=self._in_child,
+                pass_fds=descriptors,
                 # Ctrl-C is ours to handle: a server that dies of it first looks like one that crashed.
                 start_new_session=True,
             )
@@ -72,6 +75,10 @@ class Server:
 
     def __exit__(self, *_: object) -> None:
         self.stop()
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
 
     def cpu_seconds(self) -> float:
         """User and system time of the process so far, in steps of 10 ms (proc(5), `stat`)."""
@@ -143,6 +150,14 @@ def gateway(folder: Path, cores: set[int], environ: Mapping[str, str]) -> Server
     port = free_port()
     command = [sys.executable, "-m", "router_site.web", "--port", str(port)]
     return Server(command, port, folder / "gateway.log", cores, environ)
+
+
+def shared_gateway(folder: Path, cores: set[int], environ: Mapping[str, str], listener: socket.socket) -> Server:
+    """One of several web processes on one socket, as the launcher starts them."""
+    descriptor = listener.fileno()
+    command = [sys.executable, "-m", "router_site.web", "--fd", str(descriptor)]
+    port = listener.getsockname()[1]
+    return Server(command, port, folder / "gateway.log", cores, environ, descriptors=[descriptor])
 
 
 def has_postgres() -> bool:

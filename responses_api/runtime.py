@@ -11,7 +11,10 @@ from responses_api.backends.fleet import Fleet
 from responses_api.backends.health import Health, ReadListed
 from responses_api.backends.registry import Registry
 from responses_api.backends.tokenizer import Tokenizer
-from responses_api.background import BackgroundRuns, Enqueue
+from responses_api.background.endings import Endings
+from responses_api.background.runs import BackgroundRuns
+from responses_api.background.shapes import Enqueue
+from responses_api.background.worker import BackgroundWorker
 from responses_api.cache.filing_queue import File
 from responses_api.cache.service import ResponseCache
 from responses_api.cache_control import CacheControl
@@ -109,15 +112,18 @@ class Runtime:
         self.cached_passthrough = CachedPassthrough(self.passthrough, self.registry, self.cache)
         self.tokenizer = Tokenizer()
         self.windows = Windows(self.engine, Compactor(self.sealed, self.engine.ask), self.tokenizer, self.accounting)
+        endings = Endings(self._runs(), self.stored, self.conversations, self.accounting)
         self.background = BackgroundRuns(
             config.background,
-            self._runs(),
+            endings,
             self.engine,
             self.stored,
             self.conversations,
             self.accounting,
-            self.places,
             enqueue,
+        )
+        self.background_worker = BackgroundWorker(
+            config.background, endings, self.engine, self.stored, self.accounting, self.places
         )
 
     async def warm_up(self) -> None:

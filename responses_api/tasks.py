@@ -12,7 +12,8 @@ from django_redis import get_redis_connection
 from kombu.exceptions import OperationalError
 
 from responses_api import index_drain
-from responses_api.background import Ended, NoPlace, Nudge
+from responses_api.background.shapes import Ended, Nudge
+from responses_api.background.worker import NoPlace
 from responses_api.cache import filing
 from responses_api.cache.filing_queue import Filing
 from responses_api.config.schema import MAX_PRIORITY
@@ -28,7 +29,7 @@ WEBHOOKS_AT_ONCE = 100
 def run_response(response_id: str) -> None:
     """Makes a background response, where it still waits to be made."""
     try:
-        ended = runtime_loop().call(lambda runtime: runtime.background.execute(response_id))
+        ended = runtime_loop().call(lambda runtime: runtime.background_worker.execute(response_id))
     except NoPlace as waiting:
         priority = _for_broker(waiting.priority)
         run_response.apply_async(args=(response_id,), countdown=RETRY_SECONDS, priority=priority, retry=False)
@@ -40,7 +41,7 @@ def run_response(response_id: str) -> None:
 @shared_task(name="recover_runs")
 def recover_runs() -> None:
     """Looks after background runs that nobody took, that lost their worker, or whose end was not told."""
-    recovered = runtime_loop().call(lambda runtime: runtime.background.recover(time.time()))
+    recovered = runtime_loop().call(lambda runtime: runtime.background_worker.recover(time.time()))
     enqueue_runs(recovered.nudges)
     for ended in recovered.ended:
         tell_end(ended)
@@ -118,7 +119,7 @@ def _for_broker(priority: int) -> int:
 def tell_end(ended: Ended) -> None:
     """Writes down who is to be told of a run's end, then forgets the run: a crash in between does it again."""
     has_listeners = deliveries.announce(ended) > 0
-    runtime_loop().call(lambda runtime: runtime.background.forget(ended.response_id))
+    runtime_loop().call(lambda runtime: runtime.background_worker.forget(ended.response_id))
     if has_listeners:
         send_webhooks_soon()
 

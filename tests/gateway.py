@@ -13,7 +13,7 @@ import uvicorn
 from responses_api.api.entry import Entry
 from responses_api.api.websocket import SocketEntry
 from responses_api.backends.health import ReadListed
-from responses_api.background import Enqueue
+from responses_api.background.shapes import Enqueue
 from responses_api.cache.filing_queue import File
 from responses_api.config.schema import RouterConfig
 from responses_api.runtime import Runtime

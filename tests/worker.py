@@ -9,7 +9,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Future
 from typing import TypeVar
 
-from responses_api.background import Ended, NoPlace, Nudge, Recovered
+from responses_api.background.shapes import Ended, Nudge
+from responses_api.background.worker import NoPlace, Recovered
 from responses_api.config.schema import RouterConfig
 from responses_api.runtime import Runtime
 
@@ -45,7 +46,7 @@ class Worker:
 
     def recover(self, later_seconds: float = 0) -> Recovered:
         """As the beat does, `later_seconds` from now; what it finds is enqueued here."""
-        found = self.call(lambda runtime: runtime.background.recover(time.time() + later_seconds))
+        found = self.call(lambda runtime: runtime.background_worker.recover(time.time() + later_seconds))
         self.enqueue(found.nudges)
         return found
 
@@ -80,10 +81,10 @@ class Worker:
     async def _execute(self, response_id: str) -> None:
         while True:
             try:
-                ended = await self.runtime.background.execute(response_id)
+                ended = await self.runtime.background_worker.execute(response_id)
                 break
             except NoPlace:
                 await asyncio.sleep(0.05)
         if ended is not None:
             self.ended.append(ended)
-            await self.runtime.background.forget(response_id)
+            await self.runtime.background_worker.forget(response_id)

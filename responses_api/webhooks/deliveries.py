@@ -16,7 +16,7 @@ import structlog
 from django.db.models import F, Q, QuerySet
 
 from responses_api import metrics
-from responses_api.background import Ended
+from responses_api.background.shapes import Ended
 from responses_api.config.schema import WebhookConfig
 from responses_api.models import WebhookDelivery, WebhookEndpoint
 from responses_api.shapes.ids import new_id

@@ -176,3 +176,16 @@ def test_a_run_that_no_key_opens_keeps_no_other_waiting(router_config: RouterCon
     worker = Worker(replace(router_config, encryption_keys=(NEW,)))
     assert [each for each, _ in worker.recover(later_seconds=10).nudges] == submitted[1:]
     worker.stop()
+
+
+def test_who_cannot_read_what_another_is_told_asks_itself(client_of: MakeClient, backend: FakeBackend) -> None:
+    backend.script(times=None, tokens=30, tokens_per_second=20)
+    ask = {"model": "m", "input": PROMPT}
+    leader, stranger = client_of((OLD,)), client_of((NEW,))
+    with leader.stream("POST", "/responses", json={**ask, "stream": True}, headers=CACHED) as answer:
+        lines = answer.iter_lines()
+        next(line for line in lines if "output_text.delta" in line)
+        own = stranger.post("/responses", json=ask, headers=CACHED)
+        assert (own.status_code, own.json()["status"]) == (200, "completed")
+        assert any("response.completed" in line for line in lines)
+    assert backend.calls()["chat"] == 2

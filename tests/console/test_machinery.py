@@ -16,7 +16,7 @@ from cache_admin.queues import Backlog, BrokerAway, Queue
 from responses_api import pulse, task_notes
 from responses_api.backends.fleet import Standing
 from responses_api.backends.health import Probe, probes_key
-from responses_api.background import Ended
+from responses_api.background.shapes import Ended
 from responses_api.models import BackendEndpoint, Project, WebhookDelivery, WebhookEndpoint
 from responses_api.pulse import Report, TaskReport
 from responses_api.task_notes import TaskNotes

@@ -10,7 +10,7 @@ from django.contrib.auth.models import Permission, User
 from django.test import Client
 from django.utils import timezone
 
-from responses_api.background import Ended
+from responses_api.background.shapes import Ended
 from responses_api.models import Project, WebhookDelivery, WebhookEndpoint
 from responses_api.webhooks import deliveries
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from responses_api.background import Ended
+from responses_api.background.shapes import Ended
 from responses_api.config.schema import WebhookConfig
 from responses_api.models import Project, WebhookDelivery, WebhookEndpoint
 from responses_api.webhooks import deliveries

@@ -9,7 +9,7 @@ from responses_api.config.schema import RouterConfig
 from responses_api.errors import ApiError
 from responses_api.index_entry import IndexEntry
 from responses_api.index_writer import IndexWriter
-from responses_api.limits import Limits
+from responses_api.limits import Limits, Used
 from responses_api.run import RequestContext, Run
 from responses_api.shapes.response import Response
 from responses_api.stores.record import StoredResponse
@@ -21,6 +21,7 @@ class Accounting:
     def __init__(self, config: RouterConfig, index: IndexWriter, limits: Limits) -> None:
         self._retention_seconds = config.index.retention_seconds
         self._ttl_seconds = config.response_api.ttl_seconds
+        self._models = config.model_config
         self._index = index
         self._limits = limits
 
@@ -72,12 +73,15 @@ class Accounting:
         if is_first and run.response.usage is not None and run.called_at:
             metrics.of(metrics.TOKENS, run.endpoint.name, "input").inc(entry.input_tokens)
             metrics.of(metrics.TOKENS, run.endpoint.name, "output").inc(entry.output_tokens)
-            self.charge(run.context, entry.input_tokens + entry.output_tokens)
+            self.charge(run.context, run.request.model, entry.input_tokens, entry.output_tokens)
 
-    def charge(self, context: RequestContext, tokens: int) -> None:
+    def charge(self, context: RequestContext, model: str, input_tokens: int, output_tokens: int) -> None:
         """What a backend has made for it."""
         if context.allowances:
-            self._limits.charge(context.project, context.allowances, tokens)
+            priced = self._models.get(model)
+            price = priced.price if priced is not None else None
+            micros = price.micros(input_tokens, output_tokens) if price is not None else 0
+            self._limits.charge(context.project, context.allowances, Used(input_tokens + output_tokens, micros))
 
     def row_of(self, run: Run, status: str, *, stored: bool, response_bytes: int) -> IndexEntry:
         """What the index is told of such a run."""

@@ -135,7 +135,7 @@ def saved_money(counts: Mapping[str, int], price: Price | None) -> float | None:
     if price is None:
         return None
     return round(
-        (counts.get("saved_input_tokens", 0) * price.input + counts.get("saved_output_tokens", 0) * price.output) / 1e6,
+        price.micros(counts.get("saved_input_tokens", 0), counts.get("saved_output_tokens", 0)) / 1e6,
         6,
     )
 

@@ -1,5 +1,6 @@
-"""How much a project and each of its keys may ask for: requests and tokens a minute, tokens a month. (How many at once:
-`places`.)
+"""How much a project and each of its keys may ask for: requests and tokens a minute, tokens and money a month.
+
+How many at once: `places`.
 
 A token bucket for each limit, full at first and filled evenly; all of a request's buckets are looked at and taken from
 in one script, so that what one refuses, the other has not lost. A request takes its tokens at its end, when they are
@@ -29,7 +30,8 @@ ADMIT_SECONDS = 0.5
 MONTH_SECONDS = 40 * 86_400
 """For how long a month's sum is kept."""
 
-# KEYS: for each subject its buckets and its month. ARGV: for each requests a minute, tokens a minute, tokens a month.
+# KEYS: for each subject its buckets and its month's sums. ARGV: for each requests and tokens a minute, tokens and
+# millionths of money a month.
 _LEVELS = """
 local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
@@ -51,11 +53,16 @@ _ADMIT = Script(f"""
 {_LEVELS}
 local found, left = {{}}, {{}}
 for i = 1, #KEYS / 2 do
-  local rpm, tpm, month = tonumber(ARGV[3 * i - 2]), tonumber(ARGV[3 * i - 1]), tonumber(ARGV[3 * i])
+  local rpm, tpm = tonumber(ARGV[4 * i - 3]), tonumber(ARGV[4 * i - 2])
+  local tokens_a_month, micros_a_month = tonumber(ARGV[4 * i - 1]), tonumber(ARGV[4 * i])
   local requests, tokens = level(KEYS[2 * i - 1], 'requests', rpm), level(KEYS[2 * i - 1], 'tokens', tpm)
   if rpm > 0 and requests < 1 then return {{i, 'requests', math.ceil((1 - requests) * 60000 / rpm)}} end
   if tpm > 0 and tokens <= 0 then return {{i, 'tokens', math.ceil((1 - tokens) * 60000 / tpm)}} end
-  if month > 0 and tonumber(redis.call('GET', KEYS[2 * i]) or 0) >= month then return {{i, 'month', 0}} end
+  if tokens_a_month > 0 or micros_a_month > 0 then
+    local used = redis.call('HMGET', KEYS[2 * i], 'tokens', 'micros')
+    if tokens_a_month > 0 and tonumber(used[1] or 0) >= tokens_a_month then return {{i, 'month', 0}} end
+    if micros_a_month > 0 and tonumber(used[2] or 0) >= micros_a_month then return {{i, 'money', 0}} end
+  end
   found[i] = {{requests, tokens, rpm, tpm}}
 end
 for i, f in ipairs(found) do
@@ -66,15 +73,16 @@ for i, f in ipairs(found) do
 end
 return {{0, '', 0, unpack(left)}}
 """)
-# The last of ARGV: tokens that were used.
+# The last two of ARGV: tokens that were used, and what they cost.
 _CHARGE = Script(f"""
 {_LEVELS}
-local used = tonumber(ARGV[#ARGV])
+local used, micros = tonumber(ARGV[#ARGV - 1]), tonumber(ARGV[#ARGV])
 for i = 1, #KEYS / 2 do
-  local rpm, tpm = tonumber(ARGV[3 * i - 2]), tonumber(ARGV[3 * i - 1])
+  local rpm, tpm = tonumber(ARGV[4 * i - 3]), tonumber(ARGV[4 * i - 2])
   local requests, tokens = level(KEYS[2 * i - 1], 'requests', rpm), level(KEYS[2 * i - 1], 'tokens', tpm) - used
   keep(KEYS[2 * i - 1], requests, rpm, tokens, tpm)
-  redis.call('INCRBY', KEYS[2 * i], used)
+  redis.call('HINCRBY', KEYS[2 * i], 'tokens', used)
+  if micros > 0 then redis.call('HINCRBY', KEYS[2 * i], 'micros', micros) end
   redis.call('EXPIRE', KEYS[2 * i], {MONTH_SECONDS})
 end
 return 1
@@ -91,10 +99,24 @@ class Allowance(Struct, frozen=True, omit_defaults=True):
     tokens_per_minute: int = 0
     tokens_per_month: int = 0
     runs_at_once: int = 0
+    micros_per_month: int = 0
+    """Millionths of the money that prices are in."""
 
     @property
     def is_bounded(self) -> bool:
-        return any((self.requests_per_minute, self.tokens_per_minute, self.tokens_per_month, self.runs_at_once))
+        return any(self.bounds) or self.runs_at_once > 0
+
+    @property
+    def bounds(self) -> Sequence[int]:
+        """In the scripts' order."""
+        return self.requests_per_minute, self.tokens_per_minute, self.tokens_per_month, self.micros_per_month
+
+
+class Used(Struct, frozen=True):
+    """What was used in a month."""
+
+    tokens: int = 0
+    micros: int = 0
 
 
 def bucket_key(prefix: str, project: str, subject: str) -> str:
@@ -103,8 +125,8 @@ def bucket_key(prefix: str, project: str, subject: str) -> str:
 
 
 def month_key(prefix: str, project: str, subject: str, month: str) -> str:
-    """`{sr:limits:default}:project:2026-11`: tokens used in that month."""
-    return f"{bucket_key(prefix, project, subject)}:{month}"
+    """`{sr:limits:default}:project:used:2026-11`: a hash of what was used in that month."""
+    return f"{bucket_key(prefix, project, subject)}:used:{month}"
 
 
 def this_month() -> str:
@@ -140,11 +162,12 @@ class Limits:
             raise _refusal(allowances[refused - 1], what.decode(), wait_ms)
         return _headers(allowances, left)
 
-    def charge(self, project: str, allowances: Sequence[Allowance], tokens: int) -> None:
+    def charge(self, project: str, allowances: Sequence[Allowance], used: Used) -> None:
         """Takes what a request has used. Nobody waits for it."""
-        if self._pool is None or not allowances or not tokens:
+        if self._pool is None or not allowances or not used.tokens:
             return
-        self._run(self._pool, _CHARGE, project, allowances, tokens).add_done_callback(_count_lost)
+        reply = self._run(self._pool, _CHARGE, project, allowances, used.tokens, used.micros)
+        reply.add_done_callback(_count_lost)
 
     @staticmethod
     def _run(
@@ -156,25 +179,23 @@ class Limits:
             for each in allowances
             for key in (bucket_key(prefix, project, each.subject), month_key(prefix, project, each.subject, month))
         ]
-        bounds = [
-            bound
-            for each in allowances
-            for bound in (each.requests_per_minute, each.tokens_per_minute, each.tokens_per_month)
-        ]
+        bounds = [bound for each in allowances for bound in each.bounds]
         return pool.run(script, keys, *bounds, *more)
 
 
-def used_this_month(client: Any, prefix: str, project: str, subject: str) -> int:
-    """Tokens. `client` is a sync redis client; raises what Redis raises."""
-    return int(client.get(month_key(prefix, project, subject, this_month())) or 0)
+def used_this_month(client: Any, prefix: str, project: str, subject: str) -> Used:
+    """`client` is a sync redis client; raises what Redis raises."""
+    tokens, micros = client.hmget(month_key(prefix, project, subject, this_month()), "tokens", "micros")
+    return Used(int(tokens or 0), int(micros or 0))
 
 
 def _refusal(allowance: Allowance, what: str, wait_ms: int) -> RateLimited:
     who = "this project" if allowance.subject == "project" else "this API key"
-    if what == "month":
+    if what in ("month", "money"):
+        tokens, money = allowance.tokens_per_month, allowance.micros_per_month / 1e6
+        budget = f"{tokens:,} tokens" if what == "month" else f"{money:,.2f}, by the models' prices"
         return RateLimited(
-            f"The monthly budget of {who} is spent: {allowance.tokens_per_month:,} tokens. An operator can raise it.",
-            code="insufficient_quota",
+            f"The monthly budget of {who} is spent: {budget}. An operator can raise it.", code="insufficient_quota"
         )
     limit = allowance.requests_per_minute if what == "requests" else allowance.tokens_per_minute
     seconds = max(1, -(-wait_ms // 1000))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import secrets
+from decimal import Decimal
 
+from django.core.validators import MinValueValidator
 from django.db import models
 from django.utils import timezone
 from django.utils.functional import cached_property
@@ -26,6 +28,13 @@ class Limited(models.Model):
         default=0, help_text="In and out together, as backends count them; what the cache answers is free. 0: no limit."
     )
     tokens_per_month = models.PositiveBigIntegerField(default=0, help_text="In UTC. 0: no limit.")
+    money_per_month = models.DecimalField(
+        max_digits=12,
+        decimal_places=2,
+        default=Decimal(0),
+        validators=[MinValueValidator(0)],
+        help_text="By the prices in model_config; of models without one nothing is counted. In UTC. 0: no limit.",
+    )
     runs_at_once = models.PositiveIntegerField(
         default=0, help_text="Requests being answered, and background runs being made. 0: no limit."
     )
@@ -34,8 +43,14 @@ class Limited(models.Model):
         abstract = True
 
     def allowance(self, subject: str) -> Allowance:
-        bounds = (self.requests_per_minute, self.tokens_per_minute, self.tokens_per_month, self.runs_at_once)
-        return Allowance(subject, *bounds)
+        return Allowance(
+            subject,
+            requests_per_minute=self.requests_per_minute,
+            tokens_per_minute=self.tokens_per_minute,
+            tokens_per_month=self.tokens_per_month,
+            runs_at_once=self.runs_at_once,
+            micros_per_month=int(self.money_per_month * 1_000_000),
+        )
 
 
 class Project(Limited):

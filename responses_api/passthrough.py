@@ -217,7 +217,7 @@ class Passthrough:
         if usage is not None and given is None:
             metrics.of(metrics.TOKENS, passage.endpoint.name, "input").inc(usage.input_tokens)
             metrics.of(metrics.TOKENS, passage.endpoint.name, "output").inc(usage.output_tokens)
-            self._accounting.charge(context, usage.input_tokens + usage.output_tokens)
+            self._accounting.charge(context, passage.model, usage.input_tokens, usage.output_tokens)
 
 
 async def _read_whole(call: Call) -> bytes:

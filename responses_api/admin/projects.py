@@ -23,7 +23,7 @@ else:
     _ProjectAdmin = _ApiKeyAdmin = admin.ModelAdmin
 
 
-LIMITS = ("requests_per_minute", "tokens_per_minute", "tokens_per_month", "runs_at_once")
+LIMITS = ("requests_per_minute", "tokens_per_minute", "tokens_per_month", "money_per_month", "runs_at_once")
 _SHOWN = ("prefix", "used_this_month", "created_at", "revoked_at", "last_used_at")
 
 
@@ -32,9 +32,11 @@ def _used(project: Project, subject: str) -> str:
     api = router_config().response_api
     try:
         client = get_redis_connection("default")
-        return f"{limits.used_this_month(client, api.redis.key_prefix, project.public_id, subject):,}"
+        used = limits.used_this_month(client, api.redis.key_prefix, project.public_id, subject)
     except RedisError:
         return "unknown: Redis does not answer"
+    money = f", {used.micros / 1e6:,.2f} in money" if used.micros else ""
+    return f"{used.tokens:,} tokens{money}"
 
 
 @admin.register(Project)
@@ -44,7 +46,7 @@ class ProjectAdmin(_ProjectAdmin):
     fields = ("name", "public_id", *LIMITS, "used_this_month", "created_at")
     readonly_fields = ("public_id", "used_this_month", "created_at")
 
-    @admin.display(description="tokens this month")
+    @admin.display(description="used this month")
     def used_this_month(self, project: Project) -> str:
         return _used(project, "project")
 
@@ -74,7 +76,7 @@ class ApiKeyAdmin(_ApiKeyAdmin):
     def get_fields(self, request: HttpRequest, obj: ApiKey | None = None) -> Any:
         return self.fields if obj is None else (*self.fields, *_SHOWN)
 
-    @admin.display(description="tokens this month")
+    @admin.display(description="used this month")
     def used_this_month(self, key: ApiKey) -> str:
         return _used(key.project, key.subject)
 

@@ -130,6 +130,10 @@ class Price:
     input: float = 0
     output: float = 0
 
+    def micros(self, input_tokens: int, output_tokens: int) -> int:
+        """What so many tokens cost, in millionths of that money."""
+        return round(input_tokens * self.input + output_tokens * self.output)
+
 
 @dataclass(frozen=True, slots=True)
 class ModelConfig:
@@ -139,7 +143,7 @@ class ModelConfig:
     served_as: str = ""
     """What backends call it, where that is another name; clients are told theirs."""
     price: Price | None = None
-    """What the cache saves is also told in money where this is known."""
+    """Monthly budgets in money count it; what the cache saves is also told in money where it is known."""
 
 
 @dataclass(frozen=True, slots=True)

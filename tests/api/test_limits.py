@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from decimal import Decimal
 from typing import Any
 
 import httpx
@@ -19,7 +20,7 @@ from websockets.sync.client import connect
 from responses_api import api_keys, limits
 from responses_api.admin.projects import LIMITS
 from responses_api.api import auth
-from responses_api.config.schema import LimitsConfig, RedisConfig, ResponseCacheConfig, RouterConfig
+from responses_api.config.schema import LimitsConfig, ModelConfig, Price, RedisConfig, ResponseCacheConfig, RouterConfig
 from responses_api.models import ApiKey, Project
 from tests.console_beside import console_beside
 from tests.fake_backend import FakeBackend
@@ -31,6 +32,7 @@ BODY = {"model": "m", "input": "hi"}
 TEN_TOKENS = {"prompt_tokens": 4, "completion_tokens": 6, "total_tokens": 10}
 
 MakeClient = Callable[..., httpx.Client]
+UsedOf = Callable[[ApiKey, str], limits.Used]
 
 
 @pytest.fixture(autouse=True)
@@ -51,7 +53,7 @@ def gateway(router_config: RouterConfig, settings: Any, worker: Worker) -> Itera
     gateway.stop()
 
 
-def make_key(name: str = "one", *, project: dict[str, int] | None = None, **of_key: int) -> tuple[ApiKey, str]:
+def make_key(name: str = "one", *, project: dict[str, int] | None = None, **of_key: Any) -> tuple[ApiKey, str]:
     owner, _ = Project.objects.get_or_create(name="limited", defaults=project or {})
     key, secret = api_keys.create_key(owner, name)
     ApiKey.objects.filter(pk=key.pk).update(**of_key)
@@ -73,9 +75,17 @@ def client_of(gateway: Gateway) -> Iterator[MakeClient]:
 
 
 @pytest.fixture
-def used(redis_cli: Any, redis_config: RedisConfig) -> Callable[[ApiKey], int]:
+def used_of(redis_cli: Any, redis_config: RedisConfig) -> UsedOf:
+    """What a subject of a key's project has used in this month."""
+    return lambda key, subject: limits.used_this_month(
+        redis_cli, redis_config.key_prefix, key.project.public_id, subject
+    )
+
+
+@pytest.fixture
+def used(used_of: UsedOf) -> Callable[[ApiKey], int]:
     """Tokens of a key's project in this month."""
-    return lambda key: limits.used_this_month(redis_cli, redis_config.key_prefix, key.project.public_id, "project")
+    return lambda key: used_of(key, "project").tokens
 
 
 def statuses(client: httpx.Client, times: int, path: str = "/responses", **body: Any) -> list[int]:
@@ -164,6 +174,36 @@ def test_a_month(client_of: MakeClient, backend: FakeBackend) -> None:
     assert found[2].json()["error"]["code"] == "insufficient_quota"
     assert "monthly budget of this project is spent: 15 tokens" in found[2].json()["error"]["message"]
     assert "retry-after" not in found[2].headers
+
+
+@pytest.mark.parametrize("path", ["/responses", "/chat/completions"])
+def test_a_month_in_money(
+    router_config: RouterConfig, client_of: MakeClient, backend: FakeBackend, path: str, used_of: UsedOf
+) -> None:
+    priced = replace(router_config, model_config={"m": ModelConfig(price=Price(input=150, output=600))})
+    gateway = Gateway(priced)
+    try:
+        key, secret = make_key(money_per_month=Decimal("0.01"))
+        client = client_of(secret, gateway)
+        backend.script(times=None, usage={"prompt_tokens": 8, "completion_tokens": 7, "total_tokens": 15})
+        body = BODY if path == "/responses" else {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
+        found = []
+        for _ in range(3):
+            found.append(client.post(path, json=body))
+            time.sleep(0.05)
+        assert used_of(key, key.subject).micros == 2 * (8 * 150 + 7 * 600)
+    finally:
+        gateway.stop()
+    assert [answer.status_code for answer in found] == [200, 200, 429]
+    assert found[2].json()["error"]["code"] == "insufficient_quota"
+    assert "this API key is spent: 0.01, by the models' prices" in found[2].json()["error"]["message"]
+
+
+def test_models_without_a_price_cost_nothing(client_of: MakeClient, used_of: UsedOf) -> None:
+    key, secret = make_key(money_per_month=Decimal("0.01"))
+    assert statuses(client_of(secret), 3) == [200] * 3
+    time.sleep(0.05)
+    assert used_of(key, key.subject).micros == 0
 
 
 def test_keys_share_their_project_and_nothing_else(client_of: MakeClient) -> None:

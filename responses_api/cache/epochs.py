@@ -17,6 +17,8 @@ from responses_api.redis.pool import RedisPool
 LEASE_SECONDS = 0.1
 REFRESH_SECONDS = 0.05
 KNOWN_PROJECTS = 10_000
+TRIES = 4
+"""A purge in between makes one more necessary."""
 
 
 class Epochs:
@@ -45,32 +47,36 @@ class Epochs:
         return self._known.get(project) if self.holds else None
 
     async def of(self, project: str) -> Mapping[str, int]:
-        """The project's counters. Raises what Redis raises."""
-        while (counters := self.known(project)) is None:
+        """The project's counters.
+
+        Raises what Redis raises, and `TimeoutError` where it is so slow that its answer holds no longer.
+        """
+        for _ in range(TRIES):
+            if (counters := self.known(project)) is not None:
+                return counters
             if not self.holds:
                 await asyncio.shield(self._refreshing or self._start())
             if self.holds and project not in self._known:
                 await self._read(project)
-        return counters
+        raise TimeoutError("what has been purged could not be learnt in time")
 
     def _start(self) -> asyncio.Task[None]:
-        self._refreshing = asyncio.ensure_future(self._refresh())
-        self._refreshing.add_done_callback(self._refreshed)
-        return self._refreshing
-
-    def _refreshed(self, task: asyncio.Task[None]) -> None:
-        self._refreshing = None
-        if not task.cancelled():
-            task.exception()  # whoever waits for it hears of it; nobody may
+        task = self._refreshing = asyncio.ensure_future(self._refresh())
+        task.add_done_callback(_heard)
+        return task
 
     async def _refresh(self) -> None:
-        asked_at = time.monotonic()
-        generation = int(await self._pool.execute("GET", generation_key(self._prefix)) or 0)
-        if generation != self.generation:
-            self.generation = generation
-            self._known.clear()
-            self._on_purge()
-        self._asked_at = asked_at
+        try:
+            asked_at = time.monotonic()
+            generation = int(await self._pool.execute("GET", generation_key(self._prefix)) or 0)
+            if generation != self.generation:
+                self.generation = generation
+                self._known.clear()
+                self._on_purge()
+            self._asked_at = asked_at
+        finally:
+            # Not by a callback: who asks before that has run would wait for a task that is over, and not let go.
+            self._refreshing = None
 
     async def _read(self, project: str) -> None:
         generation = self.generation
@@ -88,6 +94,12 @@ async def purge(pool: RedisPool, prefix: str, project: str, names: Sequence[str]
         await reply
     await pool.execute("INCR", generation_key(prefix))
     await asyncio.sleep(LEASE_SECONDS)
+
+
+def _heard(task: asyncio.Task[None]) -> None:
+    """Whoever waits for it hears of its failure; nobody may."""
+    if not task.cancelled():
+        task.exception()
 
 
 def _to_counters(reply: Any) -> Mapping[str, int]:

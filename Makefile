@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help run test test-faults check audit lint types imports bench bench-peers endurance lock clean dev
+.PHONY: help run test test-faults check audit lint types imports bench bench-peers bench-scaling endurance lock clean dev
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -40,6 +40,9 @@ bench: dev ## figures, as shares of a bare ASGI hello in the same run
 
 bench-peers: dev ## the same requests through LiteLLM, Llama Stack and Portkey (installs them under var/peers)
 	$(BIN)/python -m bench.peers
+
+bench-scaling: dev ## two web processes beside one
+	$(BIN)/python -m bench.scaling
 
 endurance: dev ## ten minutes of mixed traffic, then 2,000 streams at once
 	$(BIN)/python -m bench.endurance

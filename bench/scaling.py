@@ -1,21 +1,20 @@
 """`python -m bench.scaling`: two web processes beside one, on the same socket and Redis.
 
-Two processes, load, Redis and backend want more than the two cores that a small machine has. So the kernel holds each
-web process to the same share of a core (a control group's CPU quota), and nobody takes another's time: the ratio is
-then that of one and two processes with a slow core each. It needs Linux and root.
+Two processes, load, Redis and backend want more cores than a small machine has. So the table also has what a request
+costs each time: where two processes spend no more CPU on it than one, two cores do twice the work of one.
 """
 
 from __future__ import annotations
 
 import argparse
-import contextlib
 import os
 import socket
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 
 from bench import load, servers
@@ -24,11 +23,9 @@ from bench.rows import CACHED, create, stored_chain
 from bench.servers import Server
 from bench.stage import ANSWER_BYTES
 
-SHARE = 0.2
-"""Of a core, for each web process."""
-_PERIOD_US = 10_000
 _WARM_UP_SECONDS = 2.0
-_IDLE_SECONDS = 1.0
+_IDLE_SHARE = 0.4
+"""Of a core: a process that starts wants all of it."""
 
 REQUESTS: dict[str, Callable[[int], bytes]] = {
     "cache hit, store: false": lambda _: create("answers", CACHED, store=False),
@@ -40,33 +37,37 @@ REQUESTS: dict[str, Callable[[int], bytes]] = {
 """What is asked, by the port of who is asked."""
 
 
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """`cpu_us`: of all web processes together, for one request."""
+
+    per_second: float
+    cpu_us: float
+
+
 def main() -> int:
-    options = _options()
-    if sys.platform != "linux" or os.geteuid() != 0:
-        print("CPU quotas are set in /sys/fs/cgroup: this needs Linux and root.", file=sys.stderr)
-        return 2
+    parser = argparse.ArgumentParser(prog="python -m bench.scaling", description=__doc__.splitlines()[0])
+    parser.add_argument("--seconds", type=float, default=8.0, help="for each kind of request (default: %(default)s)")
+    seconds: float = parser.parse_args().seconds
     try:
         with tempfile.TemporaryDirectory(prefix="bench-") as name:
-            one, two = (_measure(Path(name), count, options.share, options.seconds) for count in (1, 2))
+            one, two = (_measure(Path(name), count, seconds) for count in (1, 2))
     except LoadError as error:
         print(f"The benchmark stops: {error}", file=sys.stderr)
         return 1
-    print(f"Each web process has {options.share:.0%} of a core; {load.CONNECTIONS} connections in all.\n")
-    print("| requests/s | one | two | ratio |\n|---|---:|---:|---:|")
+    print(f"{len(os.sched_getaffinity(0))} cores for everything; {load.CONNECTIONS} connections.\n")
+    print("| | one, /s | two, /s | ratio | one, CPU µs | two, CPU µs | ratio with a core for each |")
+    print("|---|---:|---:|---:|---:|---:|---:|")
     for title in REQUESTS:
-        print(f"| {title} | {one[title]:,.0f} | {two[title]:,.0f} | {two[title] / one[title]:.2f} |")
+        before, after = one[title], two[title]
+        figures = f"{before.per_second:,.0f} | {after.per_second:,.0f} | {after.per_second / before.per_second:.2f}"
+        costs = f"{before.cpu_us:.0f} | {after.cpu_us:.0f} | {2 * before.cpu_us / after.cpu_us:.2f}"
+        print(f"| {title} | {figures} | {costs} |")
     return 0
 
 
-def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m bench.scaling", description=__doc__.splitlines()[0])
-    parser.add_argument("--share", type=float, default=SHARE, help="of a core for each process (default: %(default)s)")
-    parser.add_argument("--seconds", type=float, default=8.0, help="for each kind of request (default: %(default)s)")
-    return parser.parse_args()
-
-
-def _measure(folder: Path, count: int, share: float, seconds: float) -> dict[str, float]:
-    """Requests per second of so many processes together, by what was asked."""
+def _measure(folder: Path, count: int, seconds: float) -> dict[str, Seen]:
+    """So many processes together, by what was asked."""
     cores = os.sched_getaffinity(0)
     with ExitStack() as stack:
         redis = stack.enter_context(servers.valkey(folder, cores))
@@ -75,49 +76,26 @@ def _measure(folder: Path, count: int, share: float, seconds: float) -> dict[str
         listener = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=1024))
         port: int = listener.getsockname()[1]
         web = [stack.enter_context(servers.shared_gateway(folder, cores, environ, listener)) for _ in range(count)]
-        requests = {title: make(port) for title, make in REQUESTS.items()}
         for server in web:
             _wait_until_idle(server)
-            stack.enter_context(_held_to(server.pid, share))
-        return {title: _rate(port, request, seconds) for title, request in requests.items()}
+        return {title: _ask(port, make(port), web, seconds) for title, make in REQUESTS.items()}
 
 
-def _rate(port: int, request: bytes, seconds: float) -> float:
-    with load.clients(port, request) as clients:
+def _ask(port: int, request: bytes, web: Sequence[Server], seconds: float) -> Seen:
+    with load.clients(port, request, sleeps=True) as clients:
         clients.run(_WARM_UP_SECONDS)
+        before = sum(server.cpu_seconds() for server in web)
         seen = clients.run(seconds)
-    return seen.requests / seen.seconds
+        spent = sum(server.cpu_seconds() for server in web) - before
+    return Seen(seen.requests / seen.seconds, spent / seen.requests * 1e6)
 
 
 def _wait_until_idle(server: Server) -> None:
     """It has started, and waits for work."""
     before = -1.0
-    while (spent := server.cpu_seconds()) - before > 0.02:
+    while (spent := server.cpu_seconds()) - before > _IDLE_SHARE or spent < _IDLE_SHARE:
         before = spent
-        time.sleep(_IDLE_SECONDS)
-
-
-@contextlib.contextmanager
-def _held_to(pid: int, share: float) -> Iterator[None]:
-    """The process has `share` of a core, in pieces of a few milliseconds, and no more."""
-    quota, settings = int(share * _PERIOD_US), Path("/sys/fs/cgroup/cpu")
-    group = (settings if settings.is_dir() else Path("/sys/fs/cgroup")) / f"responses-router-bench-{pid}"
-    group.mkdir()
-    try:
-        for name, value in _limits(group, quota):
-            (group / name).write_text(value)
-        (group / "cgroup.procs").write_text(str(pid))
-        yield
-        (group.parent / "cgroup.procs").write_text(str(pid))
-    finally:
-        with contextlib.suppress(OSError):  # until the process has gone it cannot be removed
-            group.rmdir()
-
-
-def _limits(group: Path, quota: int) -> Sequence[tuple[str, str]]:
-    if (group / "cpu.max").exists():  # cgroup v2
-        return [("cpu.max", f"{quota} {_PERIOD_US}")]
-    return [("cpu.cfs_period_us", str(_PERIOD_US)), ("cpu.cfs_quota_us", str(quota))]
+        time.sleep(1)
 
 
 if __name__ == "__main__":

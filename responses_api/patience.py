@@ -2,6 +2,9 @@
 
 A timer of its own for each call, let alone for each token, costs more than the rest of a call's bookkeeping; timeouts
 here are seconds.
+
+While the event loop is too busy to look in time, whoever is waited for may have answered long ago: such time counts
+for little.
 """
 
 from __future__ import annotations
@@ -10,22 +13,24 @@ import asyncio
 from math import inf
 
 LOOK_SECONDS = 0.25
+_LEAST_COUNTED = 0.125
+"""Of the time between two looks, however late the second is."""
 
 
 class Wait:
     """One call's deadline. When it passes, the call's task is cancelled and `expired` is True."""
 
-    __slots__ = ("_loop", "_task", "deadline", "expired")
+    __slots__ = ("_patience", "_task", "deadline", "expired")
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, seconds: float) -> None:
-        self._loop = loop
-        self._task = asyncio.current_task(loop)
-        self.deadline = loop.time() + seconds
+    def __init__(self, patience: Patience, task: asyncio.Task[object] | None, seconds: float) -> None:
+        self._patience = patience
+        self._task = task
+        self.deadline = patience.time() + seconds
         self.expired = False
 
     def extend(self, seconds: float) -> None:
         """`seconds` from now."""
-        self.deadline = self._loop.time() + seconds
+        self.deadline = self._patience.time() + seconds
 
     def pause(self) -> None:
         """While the caller is busy elsewhere (its own client reads slowly), nobody is late."""
@@ -51,12 +56,20 @@ class Patience:
         self._look_seconds = look_seconds
         self._waits: set[Wait] = set()
         self._timer: asyncio.TimerHandle | None = None
+        self._due = 0.0
+        """When the timer is to fire."""
+        self._lost = 0.0
+        """Seconds that do not count."""
+
+    def time(self) -> float:
+        """The loop's clock without the time that it lost."""
+        return self._loop.time() - self._lost
 
     def begin(self, seconds: float) -> Wait:
-        wait = Wait(self._loop, seconds)
+        wait = Wait(self, asyncio.current_task(self._loop), seconds)
         self._waits.add(wait)
         if self._timer is None:
-            self._timer = self._loop.call_later(self._look_seconds, self._look)
+            self._look_later()
         return wait
 
     def end(self, wait: Wait) -> None:
@@ -66,9 +79,19 @@ class Patience:
         if self._timer is not None:
             self._timer.cancel()
 
+    def _look_later(self) -> None:
+        self._due = self._loop.time() + self._look_seconds
+        self._timer = self._loop.call_later(self._look_seconds, self._look)
+
     def _look(self) -> None:
-        now = self._loop.time()
+        late = self._loop.time() - self._due
+        if late > 0:
+            # Of this look's time what the loop was late; but a part counts, or nobody would ever be late.
+            self._lost += late + min(late, self._look_seconds * (1 - _LEAST_COUNTED))
+        now = self.time()
         for wait in [wait for wait in self._waits if wait.deadline <= now]:
             self._waits.discard(wait)
             wait.expire()
-        self._timer = self._loop.call_later(self._look_seconds, self._look) if self._waits else None
+        self._timer = None
+        if self._waits:
+            self._look_later()

@@ -14,8 +14,9 @@ from typing import Any
 from responses_api.cache.layout import epochs_key, generation_key
 from responses_api.redis.pool import RedisPool
 
-LEASE_SECONDS = 0.1
-REFRESH_SECONDS = 0.05
+LEASE_SECONDS = 0.5
+"""Long enough for an event loop that has all hands full."""
+REFRESH_SECONDS = 0.1
 KNOWN_PROJECTS = 10_000
 TRIES = 4
 """A purge in between makes one more necessary."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
 import pytest
 
@@ -47,4 +48,30 @@ async def test_somebody_elses_cancellation_is_not_a_timeout() -> None:
     with pytest.raises(asyncio.CancelledError):
         await task
     assert seen == [False]
+    patience.close()
+
+
+async def test_what_the_loop_had_no_time_to_hear_is_not_late() -> None:
+    patience = Patience(asyncio.get_running_loop(), 0.0125)
+    wait = patience.begin(0.035)
+    for _ in range(4):
+        time.sleep(0.1)  # noqa: ASYNC251 - a loop that has all hands full
+        await asyncio.sleep(0)
+    assert not wait.expired
+    patience.end(wait)
+    patience.close()
+
+
+async def test_however_busy_the_loop_is_it_ends() -> None:
+    patience = Patience(asyncio.get_running_loop(), 0.0125)
+    wait = patience.begin(0.035)
+    turns = 0
+    try:
+        while turns < 100:
+            turns += 1
+            time.sleep(0.02)  # noqa: ASYNC251
+            await asyncio.sleep(0)
+    except asyncio.CancelledError:
+        assert wait.was_timeout()
+    assert 10 < turns < 60
     patience.close()

@@ -15,7 +15,7 @@ dev: ## .venv with what development needs
 	@$(PYTHON) run --prepare --dev
 
 test: dev ## the whole suite
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadgroup
 
 test-faults: dev ## kills, stops, slows and cuts the real processes; prints what came of it
 	$(BIN)/python -m pytest -m faults tests/faults

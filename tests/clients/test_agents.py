@@ -10,7 +10,7 @@ import pytest
 
 HERE = Path(__file__).parent / "agents"
 
-pytestmark = pytest.mark.processes
+pytestmark = [pytest.mark.processes, pytest.mark.xdist_group("clients")]
 
 
 @pytest.fixture(scope="module")

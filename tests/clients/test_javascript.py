@@ -11,6 +11,7 @@ import pytest
 HERE = Path(__file__).parent / "javascript"
 
 pytestmark = [
+    pytest.mark.xdist_group("clients"),
     pytest.mark.processes,
     pytest.mark.skipif(shutil.which("npm") is None, reason="there is no npm here; it wants Node.js 20 or later"),
 ]

@@ -10,7 +10,7 @@ import openai
 import pydantic
 import pytest
 
-pytestmark = pytest.mark.processes
+pytestmark = [pytest.mark.processes, pytest.mark.xdist_group("clients")]
 
 MODEL = "demo"
 Step = Callable[[openai.OpenAI], None]

@@ -12,7 +12,7 @@ from websockets.sync.client import ClientConnection, connect
 
 from tests.launcher.running_site import RunningSite
 
-pytestmark = pytest.mark.processes
+pytestmark = [pytest.mark.processes, pytest.mark.xdist_group("clients")]
 
 TURNS = 10_000
 WARM_UP = 500

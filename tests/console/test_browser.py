@@ -17,7 +17,7 @@ from playwright.sync_api import Browser, expect
 from tests.console.browser import Operator, chromium
 from tests.launcher.running_site import ROOT, RunningSite, environ, eventually, index_ids
 
-pytestmark = [pytest.mark.browser, pytest.mark.processes]
+pytestmark = [pytest.mark.browser, pytest.mark.processes, pytest.mark.xdist_group("browser")]
 PASSWORD = "a long enough password"
 LONG_BYTES = 5_000_000
 

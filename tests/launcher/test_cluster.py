@@ -15,7 +15,7 @@ from tests.cluster import new_cluster
 from tests.launcher.running_site import RunningSite, eventually, index_ids
 from tests.launcher.talker import Talker
 
-pytestmark = pytest.mark.processes
+pytestmark = [pytest.mark.processes, pytest.mark.xdist_group("cluster")]
 
 ANSWERS_AGAIN_SECONDS = 6
 """At a node timeout of 2 s."""

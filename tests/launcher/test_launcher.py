@@ -22,7 +22,7 @@ from tests.launcher.running_site import (
 )
 from tests.valkey import free_port
 
-pytestmark = pytest.mark.processes
+pytestmark = [pytest.mark.processes, pytest.mark.xdist_group("launcher")]
 PARTS = ("valkey", "demo", "web", "worker", "upkeep", "beat")
 
 

@@ -31,6 +31,8 @@ class Load:
 
     seconds: float
     latencies_ms: list[float]
+    odd: int = 0
+    """Answers without the header that was expected."""
 
     @property
     def requests(self) -> int:
@@ -62,7 +64,9 @@ def check_status(answer: bytes) -> None:
 
 
 class _Connection:
-    def __init__(self, port: int, request: bytes) -> None:
+    def __init__(self, port: int, request: bytes, expected: bytes) -> None:
+        self._expected = expected
+        self.is_odd = False
         self.socket = socket.create_connection(("127.0.0.1", port), _PATIENCE_SECONDS)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._request = request
@@ -88,6 +92,7 @@ class _Connection:
         if self._length < 0 and (end := self._answer.find(b"\r\n\r\n")) >= 0:
             check_status(self._answer)
             self._length = end + 4 + _content_length(self._answer[:end])
+            self.is_odd = self._expected not in self._answer[:end]
         return 0 <= self._length <= len(self._answer)
 
 
@@ -98,13 +103,15 @@ def _content_length(head: bytes) -> int:
 class Clients:
     """`connections` keep-alive clients of one server, each sending the same request again and again."""
 
-    def __init__(self, port: int, request: bytes, connections: int, patience: float, sleeps: bool) -> None:
+    def __init__(
+        self, port: int, request: bytes, connections: int, patience: float, sleeps: bool, expected: bytes
+    ) -> None:
         self._patience = patience
         self._poll_seconds = 0.1 if sleeps else 0.0
         self._poll = select.epoll()
         self._by_descriptor: dict[int, _Connection] = {}
         for _ in range(connections):
-            client = _Connection(port, request)
+            client = _Connection(port, request, expected)
             self._by_descriptor[client.socket.fileno()] = client
             self._poll.register(client.socket, select.EPOLLIN)
         self._are_sending = False
@@ -116,6 +123,7 @@ class Clients:
             for client in self._by_descriptor.values():
                 client.send()
         latencies: list[float] = []
+        odd = 0
         began = heard_at = now = time.perf_counter()
         while (now := time.perf_counter()) < began + seconds:
             ready = self._poll.poll(self._poll_seconds)
@@ -129,8 +137,9 @@ class Clients:
                 client = self._by_descriptor[descriptor]
                 if client.receive():
                     latencies.append(time.perf_counter() - client.sent_at)
+                    odd += client.is_odd
                     client.send()
-        return Load(now - began, sorted(each * 1000 for each in latencies))
+        return Load(now - began, sorted(each * 1000 for each in latencies), odd)
 
     def close(self) -> None:
         for client in self._by_descriptor.values():
@@ -146,9 +155,13 @@ def clients(
     patience: float = _PATIENCE_SECONDS,
     *,
     sleeps: bool = False,
+    expected: bytes = b"",
 ) -> Iterator[Clients]:
-    """`patience` in seconds: when nobody has had an answer for so long, something is wrong. `sleeps`: see above."""
-    made = Clients(port, request, connections, patience, sleeps)
+    """`patience` in seconds: when nobody has had an answer for so long, something is wrong. `sleeps`: see above.
+
+    `expected`: what the head of an answer should have.
+    """
+    made = Clients(port, request, connections, patience, sleeps, expected)
     try:
         yield made
     finally:

@@ -12,7 +12,7 @@ import msgspec
 
 from bench import background, load, servers, streams, turns
 from bench.index_writes import ENTRIES
-from bench.load import DISTINCT, percentile, request_bytes
+from bench.load import DISTINCT, LoadError, percentile, request_bytes
 from bench.servers import Server, has_postgres
 from bench.stage import STREAM_SECONDS, TOKENS_PER_SECOND, Cost, Stage
 
@@ -24,6 +24,7 @@ CONSOLE_SECONDS = 15
 """A short load test, during which every page is opened once."""
 _WARM_UP_SECONDS = 1.0
 _SETTLE_SECONDS = 3.0
+_FEW = 0.01
 
 
 @dataclass(slots=True)
@@ -75,13 +76,19 @@ class Requests:
     server: Callable[[Stage], Server]
     request: Callable[[Stage], bytes]
     load_sleeps: bool = False
+    expected: bytes = b""
+    """In the head of all but a few answers."""
 
     def measure(self, stage: Stage, seconds: float) -> Figures:
         server, request = self.server(stage), self.request(stage)
-        with load.clients(server.port, request, sleeps=self.load_sleeps) as clients:
+        with load.clients(server.port, request, sleeps=self.load_sleeps, expected=self.expected) as clients:
             clients.run(_WARM_UP_SECONDS)
             with stage.cost_of(server) as cost:
                 seen = clients.run(seconds)
+        if seen.odd > _FEW * seen.requests:
+            raise LoadError(
+                f"{seen.odd} of {seen.requests} answers to '{self.name}' are not '{self.expected.decode()}'"
+            )
         p50_ms, p99_ms = (percentile(seen.latencies_ms, share) for share in (0.5, 0.99))
         return Figures(self.title, seen.requests, cost, p50_ms, p99_ms, server.rss_mib())
 
@@ -245,6 +252,7 @@ def create(model: str, headers: str = "", **fields: object) -> bytes:
 
 
 CACHED = "x-cache-key: bench\r\n"
+HIT = b"x-cache: HIT"
 ANOTHER = f"What do you think of {DISTINCT.decode()}?"
 
 
@@ -289,13 +297,23 @@ ROWS: tuple[Row, ...] = (
     ),
     ConsoleOpened("console"),
     Requests("unstored", "proxied, store: false", _gateway, lambda _: create("answers", store=False)),
-    Requests("hit-stored", "cache hit, store: true", _gateway, lambda _: create("answers", CACHED)),
-    Requests("hit-unstored", "cache hit, store: false", _gateway, lambda _: create("answers", CACHED, store=False)),
+    Requests("hit-stored", "cache hit, store: true", _gateway, lambda _: create("answers", CACHED), expected=HIT),
+    Requests(
+        "hit-unstored",
+        "cache hit, store: false",
+        _gateway,
+        lambda _: create("answers", CACHED, store=False),
+        expected=HIT,
+    ),
     Requests(
         "uncached", "distinct prompts, no cache", _gateway, lambda _: create("answers", input=ANOTHER, store=False)
     ),
     Requests(
-        "miss", "distinct prompts, misses", _gateway, lambda _: create("answers", CACHED, input=ANOTHER, store=False)
+        "miss",
+        "distinct prompts, misses",
+        _gateway,
+        lambda _: create("answers", CACHED, input=ANOTHER, store=False),
+        expected=b"x-cache: MISS",
     ),
     Replay("replay"),
     Requests("follow-up", f"turn {CHAIN_TURNS + 1} of a chain", _gateway, _follow_up, load_sleeps=True),

@@ -41,7 +41,7 @@ def _used(project: Project, subject: str) -> str:
 
 @admin.register(Project)
 class ProjectAdmin(_ProjectAdmin):
-    list_display = ("name", "public_id", *LIMITS, "used_this_month", "created_at")
+    list_display = ("name", "public_id", *LIMITS, "used_this_month")
     search_fields = ("name", "public_id")
     fields = ("name", "public_id", *LIMITS, "used_this_month", "created_at")
     readonly_fields = ("public_id", "used_this_month", "created_at")

@@ -134,10 +134,7 @@ def saved_money(counts: Mapping[str, int], price: Price | None) -> float | None:
     """What the tokens saved would have cost; None where the model has no price."""
     if price is None:
         return None
-    return round(
-        price.micros(counts.get("saved_input_tokens", 0), counts.get("saved_output_tokens", 0)) / 1e6,
-        6,
-    )
+    return price.micros(counts.get("saved_input_tokens", 0), counts.get("saved_output_tokens", 0)) / 1e6
 
 
 def _described(entry: Entry) -> dict[str, Any]:

@@ -113,7 +113,7 @@ class Allowance(Struct, frozen=True, omit_defaults=True):
 
 
 class Used(Struct, frozen=True):
-    """What was used in a month."""
+    """By one request, or in a month; `micros` are what it cost, in millionths of the money that prices are in."""
 
     tokens: int = 0
     micros: int = 0

@@ -15,6 +15,8 @@ from math import inf
 LOOK_SECONDS = 0.25
 _LEAST_COUNTED = 0.125
 """Of the time between two looks, however late the second is."""
+_PUNCTUAL = 0.25
+"""Of the same: a timer that is no later than this says nothing of the loop."""
 
 
 class Wait:
@@ -85,7 +87,7 @@ class Patience:
 
     def _look(self) -> None:
         late = self._loop.time() - self._due
-        if late > 0:
+        if late > self._look_seconds * _PUNCTUAL:
             # Of this look's time what the loop was late; but a part counts, or nobody would ever be late.
             self._lost += late + min(late, self._look_seconds * (1 - _LEAST_COUNTED))
         now = self.time()

@@ -31,7 +31,6 @@ class Submitted(Struct):
     streams: bool
     priority: int
     conversation_id: str | None = None
-    nudges: int = 0
     allowances: tuple[Allowance, ...] = ()
 
 

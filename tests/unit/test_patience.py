@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
+from typing import cast
 
 import pytest
 
@@ -60,6 +62,36 @@ async def test_what_the_loop_had_no_time_to_hear_is_not_late() -> None:
     assert not wait.expired
     patience.end(wait)
     patience.close()
+
+
+class FakeLoop:
+    """A clock that the test moves, and the one timer that was set."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.due = 0.0
+        self._look: Callable[[], None] = lambda: None
+
+    def time(self) -> float:
+        return self.now
+
+    def call_later(self, delay: float, look: Callable[[], None]) -> None:
+        self.due, self._look = self.now + delay, look
+
+    def fire(self, late: float) -> None:
+        self.now = self.due + late
+        self._look()
+
+
+@pytest.mark.parametrize(("late", "looks"), [(0.0, 3), (0.002, 3), (0.006, 6), (1.0, 23)])
+def test_only_a_loop_that_is_late_by_much_is_taken_for_busy(late: float, looks: int) -> None:
+    loop = FakeLoop()
+    wait = Patience(cast(asyncio.AbstractEventLoop, loop), 0.0125).begin(0.035)
+    fired = 0
+    while not wait.expired:
+        loop.fire(late)
+        fired += 1
+    assert fired == looks
 
 
 async def test_however_busy_the_loop_is_it_ends() -> None:

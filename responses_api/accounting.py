@@ -69,14 +69,16 @@ class Accounting:
         entry = _index_entry(run, status, error_code, stored=stored, response_bytes=response_bytes)
         entry.expires_at = self.expiry(run.response.created_at, stored=stored)
         self._index.add(entry)
+        if is_first and entry.first_token_ms is not None:
+            metrics.FIRST_TOKEN_SECONDS.observe(entry.first_token_ms / 1000)
         # Of what is given again nobody is paid.
         if is_first and run.response.usage is not None and run.called_at:
-            metrics.of(metrics.TOKENS, run.endpoint.name, "input").inc(entry.input_tokens)
-            metrics.of(metrics.TOKENS, run.endpoint.name, "output").inc(entry.output_tokens)
-            self.charge(run.context, run.request.model, entry.input_tokens, entry.output_tokens)
+            self.charge(run.context, run.endpoint.name, run.request.model, entry.input_tokens, entry.output_tokens)
 
-    def charge(self, context: RequestContext, model: str, input_tokens: int, output_tokens: int) -> None:
+    def charge(self, context: RequestContext, backend: str, model: str, input_tokens: int, output_tokens: int) -> None:
         """What a backend has made for it."""
+        metrics.of(metrics.TOKENS, backend, "input").inc(input_tokens)
+        metrics.of(metrics.TOKENS, backend, "output").inc(output_tokens)
         if context.allowances:
             priced = self._models.get(model)
             price = priced.price if priced is not None else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from typing import Any
@@ -72,6 +73,7 @@ async def _replayed(cached: CachedResponses, create: Create, entry: Entry) -> As
     run, recording = create.run, entry.recording
     with cached.engine.following(run):
         yield _beginning(run)
+        run.first_token_at = time.perf_counter()
         if recording.frames and not run.request.wants_obfuscation:
             number = replay.FIRST_EVENT + replay.frames_in(recording.frames)
             async for frames in _paced(recording, create.controls.timed):
@@ -129,6 +131,7 @@ async def _followed(cached: CachedResponses, create: Create) -> AsyncIterator[by
                 piece = piece.replace(leader, own)
                 if not told:
                     yield _beginning(run)
+                    run.first_token_at = time.perf_counter()
                 told.append(piece)
                 yield piece
     entry = create.found.entry

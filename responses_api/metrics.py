@@ -1,10 +1,57 @@
-"""Every counter and histogram, named once."""
+"""Every counter and histogram, named once.
+
+Counting is on the path of every request, and prometheus' own way takes 1 µs a time in one process and 2 in several,
+which write to a shared file. So what is counted is gathered, and given to it all at once.
+"""
 
 from __future__ import annotations
 
+import collections
+from bisect import bisect_left
 from functools import cache
 
-from prometheus_client import Counter, Gauge, Histogram
+import prometheus_client
+from prometheus_client import Gauge
+
+from responses_api.gathering import Gathering
+
+GATHER_SECONDS = 0.25
+
+
+class Counter(prometheus_client.Counter):
+    """Counts when what has gathered is handed over."""
+
+    def inc(self, amount: float = 1, exemplar: object = None) -> None:
+        _gathering.add((self, amount))
+
+    def take(self, amounts: list[float]) -> None:
+        super().inc(sum(amounts))
+
+
+class Histogram(prometheus_client.Histogram):
+    """The same; a bucket is raised once for all that fall into it."""
+
+    def observe(self, amount: float, exemplar: object = None) -> None:
+        _gathering.add((self, amount))
+
+    def take(self, amounts: list[float]) -> None:
+        self._sum.inc(sum(amounts))
+        places = collections.Counter(bisect_left(self._upper_bounds, each) for each in amounts)
+        for place, number in places.items():
+            self._buckets[place].inc(number)
+
+
+def _take(counted: list[tuple[Counter | Histogram, float]]) -> None:
+    amounts: dict[Counter | Histogram, list[float]] = {}
+    for metric, amount in counted:
+        amounts.setdefault(metric, []).append(amount)
+    for metric, each in amounts.items():
+        metric.take(each)
+
+
+_gathering = Gathering(_take, GATHER_SECONDS, "metrics")
+hand_over = _gathering.hand_over
+"""Before what this process counted is read."""
 
 REQUESTS = Counter("router_requests_total", "Requests by route and HTTP status.", ["route", "status"])
 REQUEST_SECONDS = Histogram(
@@ -15,7 +62,7 @@ REQUEST_SECONDS = Histogram(
 )
 FIRST_TOKEN_SECONDS = Histogram(
     "router_first_token_seconds",
-    "From the request's first byte to the first output delta of a stream.",
+    "From the request's first byte to the first output of its stream, whoever gave it.",
     buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60),
 )
 OPEN_STREAMS = Gauge("router_open_streams", "Streams being sent.", multiprocess_mode="livesum")

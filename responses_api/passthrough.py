@@ -214,10 +214,12 @@ class Passthrough:
                 gateway_ms=(now - context.received - (passage.answered_at - passage.called_at)) * 1000,
             )
         )
+        if passage.first_token_at is not None:
+            metrics.FIRST_TOKEN_SECONDS.observe(passage.first_token_at - context.received)
         if usage is not None and given is None:
-            metrics.of(metrics.TOKENS, passage.endpoint.name, "input").inc(usage.input_tokens)
-            metrics.of(metrics.TOKENS, passage.endpoint.name, "output").inc(usage.output_tokens)
-            self._accounting.charge(context, passage.model, usage.input_tokens, usage.output_tokens)
+            self._accounting.charge(
+                context, passage.endpoint.name, passage.model, usage.input_tokens, usage.output_tokens
+            )
 
 
 async def _read_whole(call: Call) -> bytes:

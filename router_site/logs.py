@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import atexit
 import logging
-import os
 import sys
-import threading
 import time
 from collections.abc import MutableMapping
 from typing import Any
@@ -14,6 +11,8 @@ from typing import Any
 import msgspec
 import structlog
 from structlog.processors import add_log_level, format_exc_info
+
+from responses_api.gathering import Gathering
 
 _WRITE_SECONDS = 0.05
 _encoder = msgspec.json.Encoder(enc_hook=repr)
@@ -42,43 +41,17 @@ def configure(level: str) -> None:
 
 
 class _Sink:
-    """Gathers lines and writes them together: one write a line costs a busy gateway a sixth of its time.
-
-    A thread writes what has gathered every `_WRITE_SECONDS`; the rest goes out at exit.
-    """
+    """Writes lines together: one write a line costs a busy gateway a sixth of its time."""
 
     def __init__(self) -> None:
-        self._lines: list[bytes] = []
-        self._has_lines = threading.Event()
-        self._thread: threading.Thread | None = None
-        os.register_at_fork(after_in_child=self._after_fork)
-        atexit.register(self._write)
+        self.msg = Gathering(_write, _WRITE_SECONDS, "log-writer").add
+        self.log = self.debug = self.info = self.warning = self.msg
+        self.error = self.critical = self.exception = self.fatal = self.msg
 
-    def msg(self, line: bytes) -> None:
-        self._lines.append(line)
-        if not self._has_lines.is_set():
-            self._has_lines.set()
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="log-writer", daemon=True)
-                self._thread.start()
 
-    log = debug = info = warning = error = critical = exception = fatal = msg
-
-    def _run(self) -> None:
-        while True:
-            self._has_lines.wait()
-            time.sleep(_WRITE_SECONDS)
-            self._has_lines.clear()
-            self._write()
-
-    def _write(self) -> None:
-        lines, self._lines = self._lines, []
-        if lines:
-            sys.stderr.write(b"\n".join([*lines, b""]).decode())
-            sys.stderr.flush()
-
-    def _after_fork(self) -> None:
-        self._lines, self._thread, self._has_lines = [], None, threading.Event()
+def _write(lines: list[bytes]) -> None:
+    sys.stderr.write(b"\n".join([*lines, b""]).decode())
+    sys.stderr.flush()
 
 
 _sink = _Sink()

@@ -10,6 +10,7 @@ from django.db import DatabaseError, close_old_connections, connection
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 
+from responses_api import metrics
 from responses_api.api.base import PublicView
 from responses_api.api.http import Reply, Request
 from responses_api.errors import ApiError
@@ -62,6 +63,7 @@ def _check_database() -> str:
 
 
 def _collect() -> bytes:
+    metrics.hand_over()
     if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
         return generate_latest(REGISTRY)
     registry = CollectorRegistry()

@@ -9,12 +9,12 @@ raises.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-from responses_api.cache.layout import entry_key, flight_key, log_key
+from responses_api.cache.layout import flight_key, flight_keys, log_key
+from responses_api.redis.link import Waiter
 from responses_api.redis.pool import RedisPool
 from responses_api.redis.scripts import Script
 from responses_api.vault import Vault
@@ -118,9 +118,12 @@ class Flights:
         """0: the flight is another's by now; 1: nobody else is interested; 2: somebody is."""
         return int(await self._script(_RENEW, digest, token, LEASE_MS))
 
-    def land(self, digest: str, token: str, answer: bytes) -> asyncio.Future[Any]:
-        """Makes the answer known; 0 where the flight is another's, or was purged. In this turn's pipeline."""
-        return self._script(_LAND, digest, token, answer, UNFILED_MS)
+    def land(self, digest: str, token: str, answer: bytes, waiter: Waiter) -> None:
+        """Makes the answer known, in this turn's pipeline.
+
+        `waiter` is told 0 where the flight is another's, or was purged.
+        """
+        self._pool.run_for(waiter, _LAND, flight_keys(self._prefix, digest), token, answer, UNFILED_MS)
 
     def fail(self, digest: str, token: str) -> asyncio.Future[Any]:
         """Whoever follows asks on its own account."""
@@ -148,10 +151,7 @@ class Flights:
 
     def forget(self, digest: str) -> asyncio.Future[Any]:
         """Removes the entry, and the answer that waits to be filed."""
-        return self._pool.execute("DEL", *self._keys(digest))
-
-    def _keys(self, digest: str) -> Sequence[str]:
-        return [make(self._prefix, digest) for make in (entry_key, flight_key, log_key)]
+        return self._pool.execute("DEL", *flight_keys(self._prefix, digest))
 
     def _script(self, script: Script, digest: str, *arguments: Any) -> asyncio.Future[Any]:
-        return self._pool.run(script, self._keys(digest), *arguments)
+        return self._pool.run(script, flight_keys(self._prefix, digest), *arguments)

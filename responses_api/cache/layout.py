@@ -24,6 +24,12 @@ def log_key(prefix: str, digest: str) -> str:
     return f"{{{prefix}{digest}}}:log"
 
 
+def flight_keys(prefix: str, digest: str) -> tuple[str, str, str]:
+    """All three, in this order."""
+    slot = f"{{{prefix}{digest}}}"
+    return f"{slot}:entry", f"{slot}:flight", f"{slot}:log"
+
+
 def generation_key(prefix: str) -> str:
     """A counter that every purge raises."""
     return f"{prefix}generation"

@@ -58,13 +58,14 @@ def unfit_response(response: Response) -> str | None:
     """Why an answer is not to be used again; None: it is."""
     if response.status != "completed":
         return response.status
-    if not any(_says_something(item) for item in response.output):
-        return "empty"
     if response.truncated_items:
         return "truncated"
-    if any(item["type"] == "compaction" for item in response.output):
-        return "compacted"
-    return None
+    says_something = False
+    for item in response.output:
+        if item["type"] == "compaction":
+            return "compacted"
+        says_something = says_something or _says_something(item)
+    return None if says_something else "empty"
 
 
 def judge(age: float, ttl: float, controls: Controls) -> Judgement:

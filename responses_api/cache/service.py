@@ -11,7 +11,7 @@ import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
+from typing import Any
 
 import structlog
 from msgspec import Struct
@@ -92,6 +92,26 @@ class Found(Struct):
         if lead is not None and is_stored:
             return [*told, (b"x-cache-entry", entries.entry_id(lead.question.digest).encode())]
         return told
+
+
+class _Landing:
+    """Waits for Redis to have heard of an answer (`redis.link.Waiter`)."""
+
+    __slots__ = ("_cache", "_flight", "_project")
+
+    def __init__(self, cache: ResponseCache, flight: Flight, project: str) -> None:
+        self._cache = cache
+        self._flight = flight
+        self._project = project
+
+    def done(self) -> bool:
+        return False
+
+    def set_result(self, reply: Any, /) -> None:
+        self._cache.landed(self._flight, self._project, is_known=bool(reply))
+
+    def set_exception(self, _: BaseException, /) -> None:
+        self._cache.not_landed(self._flight)
 
 
 class ResponseCache:
@@ -263,8 +283,8 @@ class ResponseCache:
             metrics.CACHE_WRITES.labels("too large").inc()
             self.end(flight, None)
             return
-        landing = self.flights.land(flight.question.digest, flight.token, self._codec.encode(entry))
-        landing.add_done_callback(partial(self._landed, flight, project))
+        landing = _Landing(self, flight, project)
+        self.flights.land(flight.question.digest, flight.token, self._codec.encode(entry), landing)
         # What it replaces is not to be given here any more; elsewhere it is for `MEMORY_SECONDS` at most.
         self.memory.remove(entry.digest)
         self.end(flight, entry)
@@ -279,14 +299,16 @@ class ResponseCache:
         if entry is None:
             self._aside(self.flights.fail(flight.question.digest, flight.token))
 
-    def _landed(self, flight: Flight, project: str, reply: asyncio.Future[object]) -> None:
-        if reply.cancelled() or reply.exception() is not None:
-            metrics.CACHE_WRITES.labels("not landed").inc()
-            self._aside(self.flights.abandon(flight.question.digest, flight.token))
-        elif not reply.result():
-            metrics.CACHE_WRITES.labels("purged meanwhile").inc()
-        else:
+    def landed(self, flight: Flight, project: str, *, is_known: bool) -> None:
+        """Redis has heard of the answer, and knows it now unless the question was purged meanwhile."""
+        if is_known:
             self._filing.add((project, flight.question.digest))
+        else:
+            metrics.CACHE_WRITES.labels("purged meanwhile").inc()
+
+    def not_landed(self, flight: Flight) -> None:
+        metrics.CACHE_WRITES.labels("not landed").inc()
+        self._aside(self.flights.abandon(flight.question.digest, flight.token))
 
     async def _renew(self) -> None:
         """Keeps the leases of all that fly; learns who is followed from elsewhere."""

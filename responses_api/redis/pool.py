@@ -11,7 +11,7 @@ from redis.exceptions import NoScriptError, RedisError
 from responses_api.config.schema import RedisConfig
 from responses_api.redis.addresses import DEFAULT_ADDRESS, split_address
 from responses_api.redis.cluster import Cluster
-from responses_api.redis.link import Argument, Asked, Nobody, give
+from responses_api.redis.link import Argument, Asked, Nobody, Waiter, give
 from responses_api.redis.node import Node
 from responses_api.redis.scripts import KNOWN, Script
 
@@ -52,7 +52,13 @@ class RedisPool:
 
         By its digest: a server that has forgotten it is sent the text.
         """
-        return self.execute("EVALSHA", script.digest, len(keys), *keys, *arguments)
+        future: asyncio.Future[Any] = self._loop.create_future()
+        self.run_for(future, script, keys, *arguments)
+        return future
+
+    def run_for(self, waiter: Waiter, script: Script, keys: Sequence[str], *arguments: Argument) -> None:
+        """The same for a waiter of one's own, which costs less than a future and its callback."""
+        self._server.add((("EVALSHA", script.digest, len(keys), *keys, *arguments), waiter))
 
     async def get_many(self, keys: Sequence[str]) -> list[bytes | None]:
         """The values of `keys`, in order, in one round trip (per node in a Cluster)."""

@@ -33,6 +33,20 @@ def test_metrics_count_requests_by_route_and_status(gateway: Gateway, http: http
     assert 'router_tokens_total{backend="fake",kind="input"}' in text
 
 
+def test_metrics_tell_how_long_streams_take_to_their_first_token(gateway: Gateway, http: httpx.Client) -> None:
+    def count() -> int:
+        lines = httpx.get(f"{gateway.url}/metrics").text.splitlines()
+        return int(
+            float(next(line for line in lines if line.startswith("router_first_token_seconds_count")).split()[1])
+        )
+
+    before = count()
+    http.post("/responses", json={"model": "m", "input": "hi", "stream": True})
+    http.post("/chat/completions", json={"model": "m", "messages": [{"role": "user", "content": "hi"}], "stream": True})
+    http.post("/responses", json={"model": "m", "input": "hi"})
+    assert count() == before + 2
+
+
 def test_models_are_those_the_backend_tells(http: httpx.Client) -> None:
     listing = http.get("/models").json()
     assert listing["object"] == "list"

@@ -66,13 +66,14 @@ class Entry:
         self._log = structlog.get_logger("responses_api.request").bind()
 
     async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
-        request: Request = scope.pop(_LOOKED_AT, None) or Request(scope, b"", self._runtime)
+        looked_at: Request | None = scope.pop(_LOOKED_AT, None)
+        request = looked_at or Request(scope, b"", self._runtime)
         route, status = "unknown", 0
         self._in_flight += 1
-        client = _Client(request, receive, send, self._watchman, self._loop)
+        client = _Client(request, receive, send, self._loop)
         try:
             with client:
-                route, reply = await self._reply(request, client)
+                route, reply = await self._reply(request, client, is_read=looked_at is not None)
                 status = await client.send(reply, request.request_id)
         except ClientGone:
             status = 499
@@ -86,6 +87,8 @@ class Entry:
         route = _static_routes.get(scope["path"])
         if route is None or route.view.at_once is None or self._in_flight >= self._max_in_flight:
             return None
+        if len(body) > self._runtime.config.max_body_bytes:
+            return None
         request = Request(scope, body, self._runtime)
         try:
             reply = route.view.at_once(request)
@@ -97,10 +100,12 @@ class Entry:
         _observe(request, route.name, reply.status, self._log)
         return reply.status, _headers_of(reply, request.request_id), reply.body
 
-    async def _reply(self, request: Request, client: _Client) -> tuple[str, Reply | StreamReply]:
+    async def _reply(self, request: Request, client: _Client, *, is_read: bool) -> tuple[str, Reply | StreamReply]:
         route = "unknown"
         try:
-            request.body = await client.read_body(request.headers, self._runtime.config.max_body_bytes)
+            if not is_read:
+                request.body = await client.read_body(request.headers, self._runtime.config.max_body_bytes)
+            self._watchman.expect(client)
             route, view, arguments = _resolve(request)
             if self._in_flight > self._max_in_flight and view.is_limited:
                 metrics.SHED.inc()
@@ -128,13 +133,24 @@ def _resolve(request: Request) -> tuple[str, type[ApiView], dict[str, Any]]:
 class _Client:
     """The other side of one request: its body, its presence, its answer."""
 
-    def __init__(
-        self, request: Request, receive: Receive, send: Send, watchman: Watchman, loop: asyncio.AbstractEventLoop
-    ) -> None:
+    __slots__ = (
+        "_beat",
+        "_is_gone",
+        "_last_sent",
+        "_loop",
+        "_receive",
+        "_request",
+        "_send",
+        "_task",
+        "_timer",
+        "_watcher",
+        "is_finished",
+    )
+
+    def __init__(self, request: Request, receive: Receive, send: Send, loop: asyncio.AbstractEventLoop) -> None:
         self._request = request
         self._receive = receive
         self._send = send
-        self._watchman = watchman
         self._task = asyncio.current_task(loop)
         self.is_finished = False
         self._watcher: asyncio.Task[None] | None = None
@@ -155,7 +171,6 @@ class _Client:
             body = await self._read_rest(body, max_bytes)
         elif message["type"] == "http.disconnect":
             raise ClientGone
-        self._watchman.expect(self)
         return body
 
     async def _read_rest(self, first: bytes, max_bytes: int) -> bytes:
@@ -224,7 +239,8 @@ class _Client:
         self._watcher = self._loop.create_task(self._watch())
 
     async def _watch(self) -> None:
-        await self._receive()  # the body is read: what can still come is the disconnect
+        while (await self._receive())["type"] != "http.disconnect":
+            pass  # the body, where it was not read this way
         outlives = self._request.outlives
         if outlives is not None and await outlives():
             return

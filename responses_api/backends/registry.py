@@ -102,7 +102,7 @@ class Registry:
 
     def names_for(self, model: str) -> list[str]:
         """The endpoints' names, in an order of their own. Raises `ModelNotFound`."""
-        return sorted(each.name for each in self.endpoints_for(model))
+        return sorted([each.name for each in self.endpoints_for(model)])
 
     @property
     def models(self) -> list[str]:

@@ -9,9 +9,8 @@ raises.
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
 from enum import Enum
-from typing import Any
+from typing import Any, NamedTuple
 
 from responses_api.cache.layout import flight_key, flight_keys, log_key
 from responses_api.redis.link import Waiter
@@ -89,8 +88,7 @@ class Sight(Enum):
 _SIGHTS = {each.value.encode(): each for each in Sight}
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
+class Seen(NamedTuple):
     """`value` is an entry's bytes with `ANSWER`, the leader's token with `FLYING`."""
 
     sight: Sight

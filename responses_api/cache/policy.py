@@ -24,6 +24,9 @@ class Verdict(StrEnum):
     BYPASS = "bypass"
     COLLAPSED = "collapsed"
 
+    # Enum's own is Python, and verdicts are in the keys of what is counted and told.
+    __hash__ = str.__hash__
+
 
 class Judgement(Struct, frozen=True):
     """What an entry is worth to a request. `is_fallback`: to be used if the backend fails."""
@@ -49,7 +52,7 @@ def unfit_request(request: CreateRequest) -> str | None:
     """Why the answer to a request could not be used again; None: it could."""
     if request.params.background:
         return "background"
-    if any(tool["type"] not in OWN_TOOLS for tool in request.tools):
+    if request.tools and any(tool["type"] not in OWN_TOOLS for tool in request.tools):
         return "hosted tools"
     return None
 

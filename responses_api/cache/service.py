@@ -55,6 +55,8 @@ LONGEST_LOOK_SECONDS = 0.1
 
 
 GIVEN = (Verdict.HIT, Verdict.STALE)
+_UNKNOWN = Judgement(Verdict.MISS, "unknown")
+_ASKED_ANEW = Judgement(Verdict.MISS, "no-cache")
 
 
 @dataclass(slots=True)
@@ -202,7 +204,7 @@ class ResponseCache:
             epochs = await self.epochs.of(project)
         generation = self.epochs.generation
         seen = seen_in(await self.flights.look(question.digest, token, generation, at_entry=not controls.no_cache))
-        miss, fallback = Judgement(Verdict.MISS, "no-cache" if controls.no_cache else "unknown"), None
+        miss, fallback = _ASKED_ANEW if controls.no_cache else _UNKNOWN, None
         if seen.sight is Sight.ANSWER:
             entry, reason = self._read(seen.value, question, project)
             if entry is None:

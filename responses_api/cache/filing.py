@@ -15,6 +15,7 @@ from responses_api.cache.filing_queue import Filing
 from responses_api.cache.invalidation import STRIKE
 from responses_api.cache.layout import (
     books,
+    bytes_key,
     deadlines_key,
     entry_key,
     epochs_key,
@@ -97,10 +98,14 @@ def _file(client: Any, config: RouterConfig, entry: Entry, value: bytes) -> None
     for digest in gone:
         client.delete(entry_key(prefix, digest))
         metrics.CACHE_WRITES.labels("evicted").inc()
-    lives_ms = int((deadline - now) * 1000)
-    if entry.digest not in gone and not client.eval(_FILE, 1, entry_key(prefix, entry.digest), value, lives_ms):
-        strike(client, prefix, entry.project, [entry.digest])
-        return
+    lives_ms, key = int((deadline - now) * 1000), entry_key(prefix, entry.digest)
+    if entry.digest not in gone:
+        if not client.eval(_FILE, 1, key, value, lives_ms):
+            strike(client, prefix, entry.project, [entry.digest])
+            return
+        if client.zscore(bytes_key(prefix, entry.project), entry.digest) is None:
+            # Evicted by another worker since it was booked, whose deletion came too early.
+            client.delete(key)
     client.pexpire(flight_key(prefix, entry.digest), LINGER_MS)
 
 

@@ -208,13 +208,47 @@ def test_what_the_books_do_not_list_is_purged_as_well(
     assert (ask(http), ask(other)) == ("MISS", "HIT")
 
 
-def test_an_answer_purged_before_it_was_filed_is_not_filed(redis_client: Any, router_config: RouterConfig) -> None:
-    prefix = prefix_of(router_config)
+def landed(redis_client: Any, prefix: str, digest: str) -> None:
+    """An answer of project `p` that waits to be filed."""
     recording = Recording("0" * 24, b"{}", b"", [], "b", 1.0, 1, 1)
-    entry = Entry("c" * 64, b"[]", "p", "", "m", [], {}, time.time(), 300, recording)
+    entry = Entry(digest, b"[]", "p", "", "m", [], {}, time.time(), 300, recording)
     answer = {"state": "done", "token": "t", "answer": encode_plain(entry)}
-    redis_client.hset(flight_key(prefix, entry.digest), mapping=answer)
-    assert filing.file_all(redis_client, router_config, [("q", entry.digest)]) == 0
-    assert filing.file_all(redis_client, router_config, [("p", entry.digest)]) == 1
+    redis_client.hset(flight_key(prefix, digest), mapping=answer)
+
+
+class OvertakenClient:
+    """Another worker evicts whatever this one has booked, before it writes it."""
+
+    def __init__(self, client: Any, prefix: str) -> None:
+        self._client = client
+        self._prefix = prefix
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._client, name)
+
+    def eval(self, script: str, number: int, key: str, *arguments: Any) -> Any:
+        if key.endswith(":entry"):
+            digest = key.removesuffix("}:entry")[-64:]
+            filing.strike(self._client, self._prefix, "p", [digest])
+            self._client.delete(key)
+        return self._client.eval(script, number, key, *arguments)
+
+
+def test_there_is_no_entry_that_the_books_do_not_list(redis_client: Any, router_config: RouterConfig) -> None:
+    prefix, digest = prefix_of(router_config), "c" * 64
+    landed(redis_client, prefix, digest)
+    filing.file_all(OvertakenClient(redis_client, prefix), router_config, [("p", digest)])
+    assert redis_client.zscore(bytes_key(prefix, "p"), digest) is None
+    assert not redis_client.exists(entry_key(prefix, digest))
+    filing.file_all(redis_client, router_config, [("p", digest)])
+    assert redis_client.zscore(bytes_key(prefix, "p"), digest)
+    assert redis_client.exists(entry_key(prefix, digest))
+
+
+def test_an_answer_purged_before_it_was_filed_is_not_filed(redis_client: Any, router_config: RouterConfig) -> None:
+    prefix, digest = prefix_of(router_config), "c" * 64
+    landed(redis_client, prefix, digest)
+    assert filing.file_all(redis_client, router_config, [("q", digest)]) == 0
+    assert filing.file_all(redis_client, router_config, [("p", digest)]) == 1
     redis_client.hset(epochs_key(prefix, "p"), "model:m", 1)
-    assert filing.file_all(redis_client, router_config, [("p", entry.digest)]) == 0
+    assert filing.file_all(redis_client, router_config, [("p", digest)]) == 0

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from io import StringIO
 from typing import Any
 
@@ -12,9 +14,10 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from responses_api.cache import filing
-from responses_api.cache.entry import Entry, Recording, encode_plain
-from responses_api.cache.layout import bytes_key, entry_key, epochs_key, flight_key, prefix_of
+from responses_api.cache.entry import BANNED, Entry, Recording, encode_plain
+from responses_api.cache.layout import bytes_key, entry_key, epochs_key, flight_key, prefix_of, total_key
 from responses_api.config.schema import RedisConfig, ResponseCacheConfig, RouterConfig
+from responses_api.redis.sync import sync_client
 from tests.fake_backend import FakeBackend
 
 BODY: dict[str, Any] = {"model": "m", "input": "hi", "store": False}
@@ -217,32 +220,76 @@ def landed(redis_client: Any, prefix: str, digest: str) -> None:
 
 
 class OvertakenClient:
-    """Another worker evicts whatever this one has booked, before it writes it."""
+    """Something happens right after this one has booked its entries."""
 
-    def __init__(self, client: Any, prefix: str) -> None:
+    def __init__(self, client: Any, happens: Callable[[], object]) -> None:
         self._client = client
-        self._prefix = prefix
+        self._happens = happens
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._client, name)
 
-    def eval(self, script: str, number: int, key: str, *arguments: Any) -> Any:
-        if key.endswith(":entry"):
-            digest = key.removesuffix("}:entry")[-64:]
-            filing.strike(self._client, self._prefix, "p", [digest])
-            self._client.delete(key)
-        return self._client.eval(script, number, key, *arguments)
+    def eval(self, *arguments: Any) -> Any:
+        reply = self._client.eval(*arguments)
+        if arguments[0] is filing._BOOK:
+            self._happens()
+        return reply
 
 
 def test_there_is_no_entry_that_the_books_do_not_list(redis_client: Any, router_config: RouterConfig) -> None:
     prefix, digest = prefix_of(router_config), "c" * 64
     landed(redis_client, prefix, digest)
-    filing.file_all(OvertakenClient(redis_client, prefix), router_config, [("p", digest)])
+    # Another worker has evicted it.
+    overtaken = OvertakenClient(redis_client, lambda: filing.strike(redis_client, prefix, "p", [digest]))
+    filing.file_all(overtaken, router_config, [("p", digest)])
     assert redis_client.zscore(bytes_key(prefix, "p"), digest) is None
     assert not redis_client.exists(entry_key(prefix, digest))
     filing.file_all(redis_client, router_config, [("p", digest)])
     assert redis_client.zscore(bytes_key(prefix, "p"), digest)
     assert redis_client.exists(entry_key(prefix, digest))
+
+
+def test_a_ban_in_between_stays(redis_client: Any, router_config: RouterConfig) -> None:
+    prefix, digests = prefix_of(router_config), ["c" * 64, "d" * 64]
+    for digest in digests:
+        landed(redis_client, prefix, digest)
+
+    def ban() -> None:
+        filing.strike(redis_client, prefix, "p", digests[:1])
+        redis_client.set(entry_key(prefix, digests[0]), BANNED)
+
+    filings = [("p", digest) for digest in digests]
+    assert filing.file_all(OvertakenClient(redis_client, ban), router_config, filings) == 1
+    assert redis_client.get(entry_key(prefix, digests[0])) == BANNED
+    assert redis_client.zrange(bytes_key(prefix, "p"), 0, -1) == [digests[1].encode()]
+
+
+@pytest.mark.parametrize("in_cluster", [False, True])
+def test_a_large_batch_is_filed_within_the_bound(
+    router_config: RouterConfig, request: pytest.FixtureRequest, in_cluster: bool
+) -> None:
+    redis_config = router_config.response_api.redis
+    if in_cluster:
+        addresses = tuple(request.getfixturevalue("cluster").addresses)
+        redis_config = replace(redis_config, address="", cluster_mode=True, cluster_addresses=addresses)
+    redis_client: Any = sync_client(redis_config)
+    prefix, digests = prefix_of(router_config), [f"{number:064x}" for number in range(2 * filing.BATCH + 7)]
+    for digest in digests:
+        landed(redis_client, prefix, digest)
+    filings = [("p", digest) for digest in digests]
+    assert filing.file_all(redis_client, router_config, [*filings, *filings]) == len(digests)
+    sizes = [redis_client.strlen(entry_key(prefix, digest)) for digest in digests]
+    assert min(sizes) > 0
+    assert int(redis_client.get(total_key(prefix, "p"))) == sum(sizes)
+    bounded = replace(router_config, response_cache=ResponseCacheConfig(max_bytes_per_project=50 * max(sizes)))
+    assert filing.file_all(redis_client, bounded, filings[:10]) == 10
+    listed = {each.decode() for each in redis_client.zrange(bytes_key(prefix, "p"), 0, -1)}
+    assert {digest for digest in digests if redis_client.exists(entry_key(prefix, digest))} == listed
+    assert set(digests[:10]) < listed
+    total = int(redis_client.get(total_key(prefix, "p")))
+    assert total == sum(redis_client.strlen(entry_key(prefix, digest)) for digest in listed)
+    assert 49 * max(sizes) < total <= 50 * max(sizes)
+    redis_client.close()
 
 
 def test_an_answer_purged_before_it_was_filed_is_not_filed(redis_client: Any, router_config: RouterConfig) -> None:

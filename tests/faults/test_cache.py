@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import count
 from typing import Any
 
 import httpx
@@ -21,10 +22,15 @@ STAGES = {
     "before a worker files it": state(rb"HMGET\r\n\$\d+\r\n\{sr:cache:[0-9a-f]+\}:flight", forwards=False),
     "before it is in the books": state(rb"ZPOPMIN", forwards=False),
     "between books and entry": state(rb"ZPOPMIN", forwards=True),
+    "as the entry is written": state(rb"ARGV\[1\], 'PX', ARGV\[2\]", forwards=True),
 }
 IN_THE_WEB = ("web process killed", "Redis killed", "connections to Redis cut", "Redis stopped")
 IN_A_WORKER = ("upkeep worker killed", "Redis killed", "connections to Redis cut", "broker killed")
 CASES = [(stage, fault) for stage in STAGES for fault in (IN_THE_WEB if "answer" in stage else IN_A_WORKER)]
+
+
+numbers = count()
+"""Each question is asked for the first time, however often the fault is tried."""
 
 
 def ask(site: FaultSite, text: str) -> dict[str, Any] | None:
@@ -39,7 +45,7 @@ def ask(site: FaultSite, text: str) -> dict[str, Any] | None:
 
 @pytest.mark.parametrize(("stage", "fault"), CASES, indirect=["fault"], ids=[", ".join(each) for each in CASES])
 def test_an_answer(site: FaultSite, report: Report, stage: str, fault: Fault) -> None:
-    text = f"Say: {stage}, {fault.name}."
+    text = f"Say {next(numbers)}: {stage}, {fault.name}."
     first, seconds = STAGES[stage].struck(site, fault, lambda: ask(site, text))
     assert seconds < 15
     eventually(lambda: (ask(site, text) or {}).get("x-cache") == "HIT")

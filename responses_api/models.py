@@ -11,6 +11,7 @@ from django.utils import timezone
 from django.utils.functional import cached_property
 
 from responses_api.limits import Allowance, bounded
+from responses_api.locked_field import LockedField
 from responses_api.webhooks.signature import new_secret
 
 DEFAULT_PROJECT = "default"
@@ -101,7 +102,7 @@ class BackendEndpoint(models.Model):
     max_tokens_field = models.CharField(
         max_length=32, choices=MaxTokensField.choices, default=MaxTokensField.MAX_COMPLETION_TOKENS
     )
-    api_key = models.CharField("API key", max_length=500, blank=True)
+    api_key = LockedField("API key", max_length=500, blank=True)
     changed_at = models.DateTimeField(auto_now=True)
 
     class Meta:
@@ -245,9 +246,9 @@ class WebhookEndpoint(models.Model):
     url = models.CharField("URL", max_length=2000)
     description = models.CharField(max_length=200, blank=True)
     # Readable, unlike an API key: each delivery is signed with it.
-    secret = models.CharField(max_length=100, default=new_secret, editable=False)
+    secret = LockedField(default=new_secret, editable=False)
     # After a rotation, until then: both sign.
-    old_secret = models.CharField(max_length=100, blank=True, editable=False)
+    old_secret = LockedField(blank=True, editable=False)
     old_secret_until = models.DateTimeField(null=True, editable=False)
     events = models.JSONField(default=list, blank=True, help_text="Event types; none chosen means all.")
     is_active = models.BooleanField("active", default=True)

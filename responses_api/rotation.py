@@ -1,8 +1,8 @@
-"""What is kept in Redis, encrypted anew under the first of the configured keys.
+"""What is kept in Redis, and the secrets in SQL, encrypted anew under the first of the configured keys.
 
-Blocking, on redis-py's clients, standalone or Cluster, beside traffic: a value that changes meanwhile is left to
-whoever changed it, who writes it under the first key anyway. Begun again, it goes on. Left out is what expires soon:
-logs of events, answers that wait to be filed.
+Blocking, on redis-py's clients, standalone or Cluster, and the ORM, beside traffic: a value that changes meanwhile is
+left to whoever changed it, who writes it under the first key anyway. Begun again, it goes on. Left out is what expires
+soon: logs of events, answers that wait to be filed.
 """
 
 from __future__ import annotations
@@ -11,7 +11,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from django.apps import apps
+from django.db.models import Model, QuerySet, TextField
+from django.db.models.functions import Cast
+
 from responses_api.cache.entry import BANNED, ENTRY_PLACE
+from responses_api.locked_field import LockedField
 from responses_api.stores.layout import companion_key, conversation_key, literally, response_key
 from responses_api.vault import LockedAwayError, Vault
 
@@ -57,6 +62,29 @@ def rotate(client: Any, prefix: str, cache_prefix: str, vault: Vault) -> Iterato
     for key in client.scan_iter(match=f"{{{literally(cache_prefix)}*}}:entry", count=_SCAN_COUNT):
         rotator.text(ENTRY_PLACE, key)
         yield rotator.done
+
+
+def rotate_secrets(vault: Vault, done: Rotated) -> None:
+    """The same for what the console was told; adds to the tally. Raises what the database raises."""
+    for model in apps.get_app_config("responses_api").get_models():
+        for field in model._meta.get_fields():
+            if isinstance(field, LockedField):
+                _rotate_column(model, field, vault, done)
+
+
+def _rotate_column(model: type[Model], field: LockedField, vault: Vault, done: Rotated) -> None:
+    # As SQL has it: the field itself would be decrypted.
+    rows = QuerySet(model).annotate(held=Cast(field.name, TextField())).exclude(held="")
+    for row_id, held in rows.values_list("pk", "held"):
+        if field.is_current(held, vault):
+            done.current += 1
+            continue
+        try:
+            opened = field.opened(held, vault)
+        except LockedAwayError:
+            done.unreadable += 1
+        else:
+            done.rewritten += rows.filter(pk=row_id, held=held).update(**{field.name: opened})
 
 
 class _Rotator:

@@ -51,6 +51,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "cache_admin.security.ConsolePolicy",
+    "cache_admin.unreadable.UnreadableSecrets",
 ]
 
 ROOT_URLCONF = "router_site.urls"

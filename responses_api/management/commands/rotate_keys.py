@@ -8,17 +8,18 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from responses_api.cache.layout import prefix_of
+from responses_api.config.schema import RouterConfig
 from responses_api.configured import router_config
 from responses_api.management.shelves import failures_told
 from responses_api.redis.sync import sync_client
-from responses_api.rotation import Rotated, rotate
-from responses_api.vault import vault_of
+from responses_api.rotation import Rotated, rotate, rotate_secrets
+from responses_api.vault import Vault, vault_of
 
 REPORT_EVERY = 10_000
 
 
 class Command(BaseCommand):
-    help = "Encrypts what is in Redis anew under the first of `encryption_keys`."
+    help = "Encrypts what is in Redis, and the secrets in SQL, anew under the first of `encryption_keys`."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--list", action="store_true", help="only tell the ids of the configured keys")
@@ -32,8 +33,16 @@ class Command(BaseCommand):
             return
         if not vault.is_on:
             raise CommandError("There is no key: set `encryption_keys` in the configuration.")
-        if not config.response_api.uses_redis:
-            raise CommandError("Nothing is kept in Redis here: response_api.store_backend is 'memory'.")
+        done = self._rotate_redis(config, vault) if config.response_api.uses_redis else Rotated()
+        rotate_secrets(vault, done)
+        self.stdout.write(f"{done.rewritten:,} values rewritten, {done.current:,} were so already.")
+        if done.unreadable:
+            raise CommandError(
+                f"{done.unreadable:,} values need a key that is not among encryption_keys. They are left as they are; "
+                "add the key they were written with behind the first, and run this again."
+            )
+
+    def _rotate_redis(self, config: RouterConfig, vault: Vault) -> Rotated:
         client, done = sync_client(config.response_api.redis), Rotated()
         try:
             with failures_told():
@@ -43,9 +52,4 @@ class Command(BaseCommand):
                         self.stderr.write(f"{number:,} looked at, {done.rewritten:,} values rewritten")
         finally:
             client.close()
-        self.stdout.write(f"{done.rewritten:,} values rewritten, {done.current:,} were so already.")
-        if done.unreadable:
-            raise CommandError(
-                f"{done.unreadable:,} values need a key that is not among encryption_keys. They are left as they are; "
-                "add the key they were written with behind the first, and run this again."
-            )
+        return done

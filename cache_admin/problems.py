@@ -6,16 +6,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
+from django.db.models import Model
 from django.urls import reverse
 from django.utils import timezone
 
 from cache_admin.fleet import Backend
 from cache_admin.queues import Backlog, Queue
 from cache_admin.templatetags.console import duration, percent
-from responses_api.models import ApiKey, WebhookDelivery
+from responses_api.models import ApiKey, BackendEndpoint, WebhookDelivery, WebhookEndpoint
 from responses_api.pulse import Report
 from responses_api.task_notes import Failure
 from responses_api.traffic import Traffic
+from responses_api.vault import LockedAwayError
 
 MANY_FAILED = 0.05
 LONG_QUEUE_SECONDS = 30
@@ -101,6 +103,29 @@ def of_webhooks() -> list[Problem]:
         return []
     where = reverse("admin:responses_api_webhookdelivery_changelist") + "?state__exact=failed"
     return [Problem("warning", f"{number} webhook deliver{'y' if number == 1 else 'ies'} given up today", where)]
+
+
+def of_secrets() -> list[Problem]:
+    """What is left out since no configured key opens its secret."""
+    found = []
+    for backend in BackendEndpoint.objects.all():
+        if reason := _locked_away(backend, "api_key"):
+            where = reverse("admin:responses_api_backendendpoint_changelist")
+            found.append(Problem("error", f"Backend {backend.name} is left out. {reason}", where))
+    for endpoint in WebhookEndpoint.objects.filter(is_active=True):
+        if reason := _locked_away(endpoint, "secret"):
+            where = reverse("admin:responses_api_webhookendpoint_changelist")
+            found.append(Problem("error", f"Webhook {endpoint} is told nothing. {reason}", where))
+    return found
+
+
+def _locked_away(row: Model, name: str) -> str:
+    """Why that field cannot be read; empty: it can."""
+    try:
+        getattr(row, name)
+    except LockedAwayError as error:
+        return error.message
+    return ""
 
 
 def of_keys() -> list[Problem]:

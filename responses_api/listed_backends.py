@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import cast
 
+import structlog
 from django.core.exceptions import ValidationError
 
 from responses_api.backends.registry import Endpoint, Listed
@@ -13,12 +14,26 @@ from responses_api.config.schema import BackendApi, MaxTokensField, RouterConfig
 from responses_api.configured import router_config
 from responses_api.models import BackendEndpoint
 from responses_api.orm_threads import in_thread
+from responses_api.vault import LockedAwayError
+
+log = structlog.get_logger(__name__)
+
+_left_out: set[str] = set()
 
 
 @in_thread
 def read_listed() -> Sequence[Listed]:
-    """All rows, by name."""
-    return [_listed(row) for row in BackendEndpoint.objects.all()]
+    """All rows, by name, but for those whose key cannot be decrypted."""
+    listed = []
+    for row in BackendEndpoint.objects.all():
+        try:
+            listed.append(_listed(row))
+            _left_out.discard(row.name)
+        except LockedAwayError as error:
+            if row.name not in _left_out:  # said once, not each second
+                _left_out.add(row.name)
+                log.error("backend_left_out", backend=row.name, reason=error.message)
+    return listed
 
 
 def check(row: BackendEndpoint) -> None:

@@ -6,6 +6,7 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from typing import TYPE_CHECKING, Any
 
 from django.db import models
+from django.db.models.query_utils import DeferredAttribute
 
 from responses_api.configured import router_config
 from responses_api.vault import Vault, vault_of
@@ -19,22 +20,44 @@ _MARK = "locked:"
 """Before what is encrypted. Anything else is as it was typed: it was written without keys."""
 
 
-class LockedField(_TextField):
-    """Text, encrypted on its way to SQL and decrypted on its way back; its column is part of what is authenticated.
+class _Stored(str):
+    """As SQL has it, and nobody has asked for it yet."""
 
-    Not to be searched for. Reading a row raises `LockedAwayError` where no configured key opens it: an empty secret in
-    its place would be saved over it.
+    __slots__ = ()
+
+
+class _Opened(DeferredAttribute):
+    """Decrypts when it is asked for, so that whoever wants the rest of a row gets it without the key."""
+
+    field: LockedField
+
+    def __get__(self, instance: Any, owner: Any = None) -> Any:
+        value = super().__get__(instance, owner)
+        if isinstance(value, _Stored):
+            value = instance.__dict__[self.field.attname] = self.field.opened(value, _vault())
+        return value
+
+    def __set__(self, instance: Any, value: Any) -> None:
+        instance.__dict__[self.field.attname] = value
+
+
+class LockedField(_TextField):
+    """Text that is encrypted in SQL; its column is part of what is authenticated. Not to be searched for.
+
+    Where no configured key opens it, to ask a row for it, or to save all of the row, raises `LockedAwayError`: an empty
+    secret in its place would be saved over it.
     """
 
+    descriptor_class = _Opened
+
     def get_prep_value(self, value: Any) -> Any:
-        value = super().get_prep_value(value)
-        vault = _vault()
+        value, vault = super().get_prep_value(value), _vault()
         if not value or not vault.is_on:
             return value
         return _MARK + urlsafe_b64encode(vault.lock(self.place, value.encode())).decode()
 
     def from_db_value(self, value: str | None, *_: Any) -> str | None:
-        return self.opened(value, _vault()) if value else value
+        return _Stored(value) if value is not None and value.startswith(_MARK) else value
 
     def opened(self, stored: str, vault: Vault) -> str:
         """What SQL has → what was saved. Raises `LockedAwayError`."""

@@ -69,7 +69,7 @@ def send_webhooks() -> int:
         messages = [each.message for each in claimed]
         outcomes = runtime_loop().call(lambda _: sender.send_all(messages, config))
         for each, outcome in zip(claimed, outcomes, strict=True):
-            deliveries.record(each, outcome, timezone.now(), config)
+            deliveries.record(each.delivery, outcome, timezone.now(), config)
     if len(claimed) == WEBHOOKS_AT_ONCE:
         send_webhooks.delay()
     return len(claimed)

@@ -36,7 +36,13 @@ def overview(request: HttpRequest) -> HttpResponseBase:
     line = charts.timeline(chosen)
     machinery = _look()
     last_hour = line.total if chosen.name == "1h" else charts.timeline(RANGES["1h"]).total
-    found = [*machinery.problems, *problems.of_traffic(last_hour), *problems.of_webhooks(), *problems.of_keys()]
+    found = [
+        *machinery.problems,
+        *problems.of_traffic(last_hour),
+        *problems.of_webhooks(),
+        *problems.of_secrets(),
+        *problems.of_keys(),
+    ]
     context = {
         "title": "Overview",
         "ranges": RANGES,

@@ -20,6 +20,7 @@ from responses_api.background.shapes import Ended
 from responses_api.config.schema import WebhookConfig
 from responses_api.models import WebhookDelivery, WebhookEndpoint
 from responses_api.shapes.ids import new_id
+from responses_api.vault import LockedAwayError
 from responses_api.webhooks.sender import GONE, Message, Outcome
 from responses_api.webhooks.signature import new_secret
 
@@ -124,7 +125,14 @@ def claim_due(now: datetime, config: WebhookConfig, limit: int) -> list[Claimed]
     due = WebhookDelivery.objects.filter(state="pending", next_attempt_at__lte=now, endpoint__is_active=True)
     claimed_until = now + timedelta(seconds=config.timeout) + CLAIM_MARGIN
     found = due.select_related("endpoint").order_by("next_attempt_at")[:limit]
-    return [Claimed(each, _message(each, now)) for each in found if claim(each, claimed_until)]
+    claimed = []
+    for each in found:
+        if claim(each, claimed_until):
+            try:
+                claimed.append(Claimed(each, _message(each, now)))
+            except LockedAwayError as error:  # its key may come back
+                record(each, Outcome(None, f"not sent: {error.message}"), now, config)
+    return claimed
 
 
 def claim(delivery: WebhookDelivery, until: datetime) -> bool:
@@ -137,9 +145,8 @@ def claim(delivery: WebhookDelivery, until: datetime) -> bool:
     return is_mine
 
 
-def record(claimed: Claimed, outcome: Outcome, now: datetime, config: WebhookConfig) -> None:
+def record(delivery: WebhookDelivery, outcome: Outcome, now: datetime, config: WebhookConfig) -> None:
     """What came of an attempt, and when the next one is, if there is to be one. 410 Gone switches the endpoint off."""
-    delivery = claimed.delivery
     delivery.last_status, delivery.last_error = outcome.status, outcome.error[:200]
     if outcome.is_delivered:
         delivery.state, delivery.delivered_at = "delivered", now

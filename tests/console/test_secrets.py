@@ -9,15 +9,18 @@ from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import connection
+from django.db import connection, transaction
 from django.test import Client
+from django.utils import timezone
 
+from cache_admin import problems
 from responses_api import locked_field
-from responses_api.config.schema import RouterConfig
+from responses_api.config.schema import RouterConfig, WebhookConfig
 from responses_api.listed_backends import read_listed
 from responses_api.management.commands import rotate_keys
-from responses_api.models import BackendEndpoint, Project, WebhookEndpoint
+from responses_api.models import BackendEndpoint, Project, WebhookDelivery, WebhookEndpoint
 from responses_api.vault import LockedAwayError
+from responses_api.webhooks import deliveries
 
 pytestmark = pytest.mark.django_db
 
@@ -97,19 +100,47 @@ def test_without_its_key_a_secret_is_neither_read_nor_lost(use_keys: UseKeys, ad
     use_keys(OLD)
     row = make_backend()
     use_keys(NEW)
-    with pytest.raises(LockedAwayError):
-        read_listed()
-    for path in ("", f"{row.pk}/change/"):
-        page = admin_client.get(f"/admin/responses_api/backendendpoint/{path}")
-        assert page.status_code == 500
-        text = page.content.decode()
-        assert "responses_api_backendendpoint.api_key" in text
-        assert "encryption_keys" in text
+    BackendEndpoint.objects.create(name="another", base_url="http://127.0.0.1:2/v1", api_key="sk-of-another")
+    assert [each.name for each in read_listed()] == ["another"]
+    assert admin_client.get("/admin/responses_api/backendendpoint/").status_code == 200
+    page = admin_client.get(f"/admin/responses_api/backendendpoint/{row.pk}/change/")
+    assert page.status_code == 500
+    text = page.content.decode()
+    assert "responses_api_backendendpoint.api_key" in text
+    assert "encryption_keys" in text
+    assert [each.text.partition(".")[0] for each in problems.of_secrets()] == ["Backend extra is left out"]
+    row = BackendEndpoint.objects.get(pk=row.pk)
+    with pytest.raises(LockedAwayError), transaction.atomic():
+        row.save()
     with pytest.raises(CommandError, match="1 values need a key"):
         rotated()
     use_keys(NEW, OLD)
-    assert admin_client.get("/admin/responses_api/backendendpoint/").status_code == 200
-    assert BackendEndpoint.objects.get().api_key == SECRET
+    assert [each.name for each in read_listed()] == ["another", "extra"]
+    assert problems.of_secrets() == []
+    assert BackendEndpoint.objects.get(pk=row.pk).api_key == SECRET
+
+
+def test_a_webhook_whose_secret_is_locked_away_waits_and_says_why(use_keys: UseKeys) -> None:
+    use_keys(OLD)
+    readable, locked = [
+        WebhookEndpoint.objects.create(project=Project.objects.first(), url=f"https://{name}.example/")
+        for name in ("readable", "locked")
+    ]
+    use_keys(NEW)
+    WebhookEndpoint.objects.filter(pk=readable.pk).update(secret=readable.secret)
+    now, config = timezone.now(), WebhookConfig()
+    for endpoint in (locked, readable):
+        deliveries.announce_test(endpoint, now)
+    (claimed,) = deliveries.claim_due(now, config, 10)
+    assert claimed.message.secrets == (readable.secret,)
+    delivery = WebhookDelivery.objects.get(endpoint=locked)
+    assert (delivery.state, delivery.attempts) == ("pending", 1)
+    assert delivery.next_attempt_at > now
+    assert "responses_api_webhookendpoint.secret" in delivery.last_error
+    assert [each.text.partition(". ")[0] for each in problems.of_secrets()] == [f"Webhook {locked.url} is told nothing"]
+    use_keys(NEW, OLD)
+    (claimed,) = deliveries.claim_due(delivery.next_attempt_at, config, 10)
+    assert claimed.message.secrets == (locked.secret,)
 
 
 @pytest.mark.parametrize("column", ["secret", "old_secret"])
@@ -123,7 +154,7 @@ def test_moved_to_another_column_it_does_not_open(use_keys: UseKeys, column: str
         )
         cursor.execute(moved)
     with pytest.raises(LockedAwayError):
-        WebhookEndpoint.objects.get()
+        getattr(WebhookEndpoint.objects.get(), column)
 
 
 def test_a_form_without_a_key_keeps_the_one_there_is(use_keys: UseKeys, admin_client: Client) -> None:

@@ -34,7 +34,7 @@ def delivery() -> WebhookDelivery:
 
 def attempt(now: datetime, outcome: Outcome, config: WebhookConfig = CONFIG) -> WebhookDelivery:
     [claimed] = deliveries.claim_due(now, config, 10)
-    deliveries.record(claimed, outcome, now, config)
+    deliveries.record(claimed.delivery, outcome, now, config)
     return delivery()
 
 
@@ -103,10 +103,10 @@ def test_what_is_claimed_is_nobody_elses_until_the_claim_runs_out() -> None:
     assert deliveries.claim_due(NOW + timedelta(seconds=29), CONFIG, 10) == []
     [second] = deliveries.claim_due(NOW + timedelta(seconds=31), CONFIG, 10)
     # The one taken for lost comes back: its failure is not the last word, its success would be.
-    deliveries.record(first, Outcome(500), NOW, CONFIG)
+    deliveries.record(first.delivery, Outcome(500), NOW, CONFIG)
     assert (delivery().attempts, delivery().last_status) == (2, None)
-    deliveries.record(first, Outcome(200), NOW, CONFIG)
-    deliveries.record(second, Outcome(500), NOW, CONFIG)
+    deliveries.record(first.delivery, Outcome(200), NOW, CONFIG)
+    deliveries.record(second.delivery, Outcome(500), NOW, CONFIG)
     assert (delivery().state, delivery().last_status) == ("delivered", 200)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
@@ -12,7 +12,7 @@ from cache_admin import charts, sources
 from responses_api.backends.health import Probe, probes_key
 from responses_api.backends.registry import Endpoint, Registry
 from responses_api.breaker import BreakerState
-from responses_api.listed_backends import configured_names, read_listed
+from responses_api.listed_backends import configured_names, listed
 from responses_api.models import BackendEndpoint
 from responses_api.pulse import Report
 from responses_api.traffic import Traffic, quantile
@@ -60,22 +60,23 @@ class Backend:
         return quantile(self.traffic.first_token, 0.95)
 
 
-def registry() -> Registry:
-    """The backends as a process that starts now would know them."""
+def registry(rows: Iterable[BackendEndpoint] | None = None) -> Registry:
+    """The backends as a process that starts now would know them; `rows` are the console's, if they are read already."""
     made = Registry(sources.config())
-    made.apply(read_listed())
+    made.apply(listed(BackendEndpoint.objects.all() if rows is None else rows))
     return made
 
 
 def backends(reports: Sequence[Report]) -> list[Backend]:
     """By name. Their traffic is the last hour's."""
-    known, configured = registry(), configured_names(sources.config())
-    rows = dict(BackendEndpoint.objects.values_list("name", "pk"))
+    listed_here = {row.name: row for row in BackendEndpoint.objects.all()}
+    known, configured = registry(listed_here.values()), configured_names(sources.config())
     traffic, probes = charts.by_name(charts.RANGES["1h"], "backend"), _probes()
     found = []
     for endpoint in sorted(known.endpoints, key=lambda each: each.name):
         name = endpoint.name
-        backend = Backend(endpoint, name in configured, rows.get(name), known.is_drained(name))
+        row = listed_here.get(name)
+        backend = Backend(endpoint, name in configured, row.pk if row else None, known.is_drained(name))
         backend.traffic = traffic.get(name, Traffic())
         backend.probe = probes.get(name)
         _note_standings(backend, reports)

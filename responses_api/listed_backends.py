@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import cast
 
 import structlog
@@ -24,16 +24,21 @@ _left_out: set[str] = set()
 @in_thread
 def read_listed() -> Sequence[Listed]:
     """All rows, by name, but for those whose key cannot be decrypted."""
-    listed = []
-    for row in BackendEndpoint.objects.all():
+    return listed(BackendEndpoint.objects.all())
+
+
+def listed(rows: Iterable[BackendEndpoint]) -> Sequence[Listed]:
+    """The same of these rows."""
+    found = []
+    for row in rows:
         try:
-            listed.append(_listed(row))
+            found.append(_listed(row))
             _left_out.discard(row.name)
         except LockedAwayError as error:
             if row.name not in _left_out:  # said once, not each second
                 _left_out.add(row.name)
                 log.error("backend_left_out", backend=row.name, reason=error.message)
-    return listed
+    return found
 
 
 def check(row: BackendEndpoint) -> None:

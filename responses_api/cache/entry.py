@@ -1,11 +1,14 @@
 """A recorded answer with what proves that it fits, and its bytes in Redis. Pure.
 
-The bytes begin with one that names their version; behind it comes MessagePack under zstandard, or, until it is filed,
-plain behind its CRC-32. What cannot be read, whatever the reason, is no entry. Nothing in it is ever executed.
+The bytes begin with one that names their version; behind it comes MessagePack under zstandard. Until it is filed an
+answer as JSON is plain behind its CRC-32, which costs less than to compress it; a stream is not, whose events repeat
+each other: it costs less to compress than to send. What cannot be read, whatever the reason, is no entry. Nothing in
+it is ever executed.
 """
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping, Sequence
 from zlib import crc32
 
@@ -17,12 +20,14 @@ from responses_api.vault import LockedAwayError, Vault
 
 VERSION = b"\x01"
 PLAIN = b"\x02"
-"""Not compressed: an answer that is not filed yet."""
+"""Not compressed: an answer as JSON that is not filed yet."""
 BANNED = b"\x00"
 """In an entry's place: the answer to this question is never to be given again."""
 MAX_BYTES = 64 * 1024 * 1024
 """Of what is read: a damaged length must not claim all memory."""
 _LEVEL = 3
+_REPETITIVE_BYTES = 16_384
+"""Of a stream's frames; beyond it they are compressed at once."""
 _CRC_BYTES = 4
 
 
@@ -104,11 +109,12 @@ class EntryCodec:
 
     def encode(self, entry: Entry) -> bytes:
         """As it is until it is filed."""
-        return self._vault.lock(ENTRY_PLACE, encode_plain(entry))
+        return self._vault.lock(ENTRY_PLACE, encode(entry))
 
     def filed(self, value: bytes) -> bytes:
         """The bytes of one that is not filed yet → those that are filed. Raises `LockedAwayError`."""
-        return self._vault.lock(ENTRY_PLACE, compress(self._vault.open(ENTRY_PLACE, value)))
+        opened = self._vault.open(ENTRY_PLACE, value)
+        return value if opened.startswith(VERSION) else self._vault.lock(ENTRY_PLACE, compress(opened))
 
     def decode(self, value: bytes) -> Entry | None:
         """None for what is no entry, or damaged."""
@@ -124,6 +130,24 @@ _encode = msgspec.msgpack.Encoder().encode
 _decoder = msgspec.msgpack.Decoder(Entry)
 
 
+class _Zstandard(threading.local):
+    """One of each for a thread: to make one takes several times as long as to use it for an answer."""
+
+    def __init__(self) -> None:
+        self.compress = zstandard.ZstdCompressor(level=_LEVEL, write_checksum=True).compress
+        self.decompress = zstandard.ZstdDecompressor().decompress
+
+
+_zstandard = _Zstandard()
+
+
+def encode(entry: Entry) -> bytes:
+    """As it is until it is filed."""
+    if len(entry.recording.frames) > _REPETITIVE_BYTES:
+        return VERSION + _zstandard.compress(_encode(entry))
+    return encode_plain(entry)
+
+
 def encode_plain(entry: Entry) -> bytes:
     packed = _encode(entry)
     return b"%b%b%b" % (PLAIN, crc32(packed).to_bytes(_CRC_BYTES), packed)
@@ -131,8 +155,7 @@ def encode_plain(entry: Entry) -> bytes:
 
 def compress(value: bytes) -> bytes:
     """A plain entry's bytes → those that are filed."""
-    packed = value[1 + _CRC_BYTES :]
-    return VERSION + zstandard.ZstdCompressor(level=_LEVEL, write_checksum=True).compress(packed)
+    return VERSION + _zstandard.compress(value[1 + _CRC_BYTES :])
 
 
 def decode(value: bytes) -> Entry | None:
@@ -142,7 +165,7 @@ def decode(value: bytes) -> Entry | None:
             checksum, packed = value[1 : 1 + _CRC_BYTES], value[1 + _CRC_BYTES :]
             return _decoder.decode(packed) if checksum == crc32(packed).to_bytes(_CRC_BYTES) else None
         if value[:1] == VERSION:
-            return _decoder.decode(zstandard.ZstdDecompressor().decompress(value[1:], max_output_size=MAX_BYTES))
+            return _decoder.decode(_zstandard.decompress(value[1:], max_output_size=MAX_BYTES))
     except (msgspec.DecodeError, zstandard.ZstdError, UnicodeError, MemoryError):
         return None
     return None

@@ -32,7 +32,7 @@ from responses_api.vault import vault_of
 LINGER_MS = 3000
 """How long a filed answer stays where followers look for it."""
 SWEEP_BATCH = 1000
-BATCH = 100
+BATCH = 50
 """Entries at once; each may have a megabyte, before it is compressed."""
 
 # KEYS: books. ARGV: now, most bytes; then of each entry digest, bytes, deadline. Gives the digests that had to go.

@@ -60,17 +60,15 @@ class Backend:
         return quantile(self.traffic.first_token, 0.95)
 
 
-def registry(rows: Iterable[BackendEndpoint] | None = None) -> Registry:
-    """The backends as a process that starts now would know them; `rows` are the console's, if they are read already."""
-    made = Registry(sources.config())
-    made.apply(listed(BackendEndpoint.objects.all() if rows is None else rows))
-    return made
+def registry() -> Registry:
+    """The backends as a process that starts now would know them."""
+    return _registry_with(BackendEndpoint.objects.all())
 
 
 def backends(reports: Sequence[Report]) -> list[Backend]:
     """By name. Their traffic is the last hour's."""
     listed_here = {row.name: row for row in BackendEndpoint.objects.all()}
-    known, configured = registry(listed_here.values()), configured_names(sources.config())
+    known, configured = _registry_with(listed_here.values()), configured_names(sources.config())
     traffic, probes = charts.by_name(charts.RANGES["1h"], "backend"), _probes()
     found = []
     for endpoint in sorted(known.endpoints, key=lambda each: each.name):
@@ -82,6 +80,12 @@ def backends(reports: Sequence[Report]) -> list[Backend]:
         _note_standings(backend, reports)
         found.append(backend)
     return found
+
+
+def _registry_with(rows: Iterable[BackendEndpoint]) -> Registry:
+    made = Registry(sources.config())
+    made.apply(listed(rows))
+    return made
 
 
 def _note_standings(backend: Backend, reports: Sequence[Report]) -> None:

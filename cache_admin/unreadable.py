@@ -7,7 +7,7 @@ from collections.abc import Callable
 import structlog
 from django.http import HttpRequest, HttpResponseBase
 
-from cache_admin.page import reason_of, render
+from cache_admin.page import render
 from responses_api.vault import LockedAwayError
 
 log = structlog.get_logger(__name__)
@@ -26,4 +26,4 @@ class UnreadableSecrets:
         if not isinstance(error, LockedAwayError):
             return None
         log.error("secret_unreadable", path=request.path, reason=error.message)
-        return render(request, "unreadable", {"title": "A secret cannot be read", "reason": reason_of(error)}, 500)
+        return render(request, "unreadable", {"title": "A secret cannot be read", "reason": error.message}, 500)

@@ -9,7 +9,7 @@ from django.db import models
 from django.db.models.query_utils import DeferredAttribute
 
 from responses_api.configured import router_config
-from responses_api.vault import Vault, vault_of
+from responses_api.vault import MARK, Vault, vault_of
 
 if TYPE_CHECKING:
     _TextField = models.TextField[str, str]
@@ -17,7 +17,7 @@ else:
     _TextField = models.TextField
 
 _MARK = "locked:"
-"""Before what is encrypted. Anything else is as it was typed: it was written without keys."""
+"""Before what is encrypted."""
 
 
 class _Stored(str):
@@ -57,21 +57,32 @@ class LockedField(_TextField):
         return _MARK + urlsafe_b64encode(vault.lock(self.place, value.encode())).decode()
 
     def from_db_value(self, value: str | None, *_: Any) -> str | None:
-        return _Stored(value) if value is not None and value.startswith(_MARK) else value
+        return _Stored(value) if value else value
 
     def opened(self, stored: str, vault: Vault) -> str:
         """What SQL has → what was saved. Raises `LockedAwayError`."""
-        if not stored.startswith(_MARK):
-            return stored
-        return vault.open(self.place, urlsafe_b64decode(stored.removeprefix(_MARK))).decode()
+        locked = _locked(stored)
+        return str(stored) if locked is None else vault.open(self.place, locked).decode()
 
     def is_current(self, stored: str, vault: Vault) -> bool:
         """Is it encrypted as it would be now?"""
-        return stored.startswith(_MARK) and vault.is_current(urlsafe_b64decode(stored.removeprefix(_MARK)))
+        locked = _locked(stored)
+        return locked is not None and vault.is_current(locked)
 
     @property
     def place(self) -> str:
         return f"{self.model._meta.db_table}.{self.column}"
+
+
+def _locked(stored: str) -> bytes | None:
+    """What the vault made; None: it is as it was typed, whatever it begins with."""
+    if not stored.startswith(_MARK):
+        return None
+    try:
+        value = urlsafe_b64decode(stored.removeprefix(_MARK))
+    except ValueError:
+        return None
+    return value if value.startswith(MARK) else None
 
 
 def _vault() -> Vault:

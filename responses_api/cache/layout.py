@@ -26,8 +26,7 @@ def log_key(prefix: str, digest: str) -> str:
 
 def flight_keys(prefix: str, digest: str) -> tuple[str, str, str]:
     """All three, in this order."""
-    slot = f"{{{prefix}{digest}}}"
-    return f"{slot}:entry", f"{slot}:flight", f"{slot}:log"
+    return entry_key(prefix, digest), flight_key(prefix, digest), log_key(prefix, digest)
 
 
 def generation_key(prefix: str) -> str:

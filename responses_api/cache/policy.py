@@ -52,7 +52,7 @@ def unfit_request(request: CreateRequest) -> str | None:
     """Why the answer to a request could not be used again; None: it could."""
     if request.params.background:
         return "background"
-    if request.tools and any(tool["type"] not in OWN_TOOLS for tool in request.tools):
+    if any(tool["type"] not in OWN_TOOLS for tool in request.tools):
         return "hosted tools"
     return None
 

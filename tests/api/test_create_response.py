@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -9,7 +10,7 @@ import msgspec
 import pytest
 import redis
 
-from responses_api.config.schema import RedisConfig
+from responses_api.config.schema import RedisConfig, RouterConfig
 from tests.fake_backend import FakeBackend
 from tests.gateway import Gateway
 
@@ -288,6 +289,18 @@ def test_a_body_beyond_the_limit_is_a_413(gateway: Gateway, http: httpx.Client, 
         answer = http.post("/responses", content=content, headers={"content-type": "application/json"})
     except httpx.WriteError:  # the answer came, and the door closed, while we were still talking
         return
+    assert error_of(answer) == (413, INVALID, "request_too_large", None)
+
+
+def test_a_body_beyond_the_limit_is_a_413_also_where_it_comes_in_one_piece(
+    router_config: RouterConfig, settings: Any
+) -> None:
+    settings.ROUTER_ALLOW_ANONYMOUS = True
+    gateway = Gateway(replace(router_config, max_body_bytes=200))
+    with httpx.Client(base_url=gateway.base_url, timeout=10) as http:
+        assert http.post("/responses", json={"model": "m", "input": "x" * 100}).status_code == 200
+        answer = http.post("/responses", json={"model": "m", "input": "x" * 200})
+    gateway.stop()
     assert error_of(answer) == (413, INVALID, "request_too_large", None)
 
 

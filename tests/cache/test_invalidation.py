@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from io import StringIO
@@ -19,6 +18,7 @@ from responses_api.cache.layout import bytes_key, entry_key, epochs_key, flight_
 from responses_api.config.schema import RedisConfig, ResponseCacheConfig, RouterConfig
 from responses_api.redis.sync import sync_client
 from tests.fake_backend import FakeBackend
+from tests.meddling import Meddling
 
 BODY: dict[str, Any] = {"model": "m", "input": "hi", "store": False}
 
@@ -223,29 +223,11 @@ TO_WRITE, TO_CHECK = 2, 3
 """Of the pipelines that a batch is filed with; before the second its entries have been booked."""
 
 
-class OvertakenClient:
-    """Something happens right before this one's pipeline of that number."""
-
-    def __init__(self, client: Any, number: int, happens: Callable[[], object]) -> None:
-        self._client = client
-        self._left = number
-        self._happens = happens
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._client, name)
-
-    def pipeline(self, **options: Any) -> Any:
-        self._left -= 1
-        if self._left == 0:
-            self._happens()
-        return self._client.pipeline(**options)
-
-
 def test_there_is_no_entry_that_the_books_do_not_list(redis_client: Any, router_config: RouterConfig) -> None:
     prefix, digest = prefix_of(router_config), "c" * 64
     landed(redis_client, prefix, digest)
     # Another worker has evicted it.
-    overtaken = OvertakenClient(redis_client, TO_WRITE, lambda: filing.strike(redis_client, prefix, "p", [digest]))
+    overtaken = Meddling(redis_client, "pipeline", lambda: filing.strike(redis_client, prefix, "p", [digest]), TO_WRITE)
     filing.file_all(overtaken, router_config, [("p", digest)])
     assert redis_client.zscore(bytes_key(prefix, "p"), digest) is None
     assert not redis_client.exists(entry_key(prefix, digest))
@@ -265,7 +247,7 @@ def test_a_ban_in_between_stays(redis_client: Any, router_config: RouterConfig, 
         redis_client.set(entry_key(prefix, digests[0]), BANNED)
 
     filings = [("p", digest) for digest in digests]
-    assert filing.file_all(OvertakenClient(redis_client, when, ban), router_config, filings) == filed
+    assert filing.file_all(Meddling(redis_client, "pipeline", ban, when), router_config, filings) == filed
     assert redis_client.get(entry_key(prefix, digests[0])) == BANNED
     assert redis_client.zrange(bytes_key(prefix, "p"), 0, -1) == [digests[1].encode()]
 

@@ -80,6 +80,16 @@ def test_nothing_is_locked_without_a_key_and_an_empty_secret_is_none(use_keys: U
     assert in_sql() == "[('',)]"
 
 
+@pytest.mark.parametrize("typed", ["locked:", "locked:not base64", "locked:bm90IG91cnM=", "\u00e1"])
+@pytest.mark.parametrize("keys", [(), (NEW,)])
+def test_what_only_looks_encrypted_is_what_was_typed(use_keys: UseKeys, typed: str, keys: tuple[str, ...]) -> None:
+    use_keys()
+    BackendEndpoint.objects.create(name="extra", base_url="http://127.0.0.1:1/v1", api_key=typed)
+    use_keys(*keys)
+    assert BackendEndpoint.objects.get().api_key == typed
+    assert problems.of_secrets() == []
+
+
 def test_keys_are_changed_and_what_was_plain_is_locked(use_keys: UseKeys) -> None:
     use_keys()
     make_backend()

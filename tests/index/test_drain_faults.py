@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -18,6 +17,7 @@ from responses_api.index_entry import IndexEntry
 from responses_api.models import ResponseIndex
 from responses_api.orm_threads import in_thread
 from tests.index.conftest import Stream
+from tests.meddling import Meddling
 
 pytestmark = pytest.mark.django_db
 
@@ -34,25 +34,6 @@ def counted(metric: metrics.Counter) -> float:
 
 def ids() -> list[str]:
     return sorted(ResponseIndex.objects.values_list("id", flat=True))
-
-
-class Meddling:
-    """A client that does something else just before one of its commands, or instead of it."""
-
-    def __init__(self, client: Any, command: str, meddle: Callable[[], None]) -> None:
-        self._client = client
-        self._command = command
-        self._meddle = meddle
-
-    def __getattr__(self, name: str) -> Any:
-        if name != self._command:
-            return getattr(self._client, name)
-
-        def call(*arguments: Any, **options: Any) -> Any:
-            self._meddle()
-            return getattr(self._client, name)(*arguments, **options)
-
-        return call
 
 
 def fail() -> None:
